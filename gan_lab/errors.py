@@ -1,0 +1,36 @@
+"""Errors that are the user's to mend: one sentence that says what, where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GanLabError(Exception):
+    """A run cannot go on; the message is one sentence for the user, shown without a stack trace."""
+
+    exit_code = 1
+
+
+class ConfigError(GanLabError):
+    """An option is unknown, of the wrong type, out of range or does not fit another."""
+
+    exit_code = 2
+
+
+class DataError(GanLabError):
+    """A data set is missing, damaged, empty or too small."""
+
+
+class WeightsError(GanLabError):
+    """The weights of a feature extractor are missing, damaged or unusable."""
+
+
+class CheckpointError(GanLabError):
+    """A checkpoint or run folder is missing, damaged or of another run."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return '; did you mean X?' for the closest known name, or '' where none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
