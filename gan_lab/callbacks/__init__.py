@@ -1,0 +1,1 @@
+"""What happens between rounds: logs, evaluation, samples, checkpoints, limits."""

@@ -1,0 +1,120 @@
+"""Scores the averaged generator on a schedule, without disturbing training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gan_lab.callbacks.base import AfterRound
+from gan_lab.engine.clock import Clock
+from gan_lab.interrupts import Interrupts
+from gan_lab.loggers.reporter import Reporter
+from gan_lab.metrics.score import Metric
+from gan_lab.sampling import Sampler
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+    from gan_lab.callbacks.status import Status
+    from gan_lab.engine.module import AdversarialModule
+
+EVALUATION_SEED = 0x5EED
+
+
+class Evaluation(AfterRound):
+    """Evaluates at 0, when a multiple of `metric.every_kimg` is crossed, and at the end.
+
+    Args:
+        metric: a prepared metric.
+        reporter: where values and their protocol go.
+        status: whose stopwatch is paused meanwhile, and whose board shows the value.
+        interrupts: a signal cancels an evaluation between two batches.
+        say: writes a line for the user.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        reporter: Reporter,
+        *,
+        status: Status,
+        interrupts: Interrupts,
+        say: Callable[[str], None],
+    ) -> None:
+        self.metric = metric
+        self.reporter = reporter
+        self.status = status
+        self.interrupts = interrupts
+        self.say = say
+        self.last_images = -1
+        self.last_value: float | None = None
+        self.best_value: float | None = None
+        self.improved = False
+        self.training_seconds = 0.0
+        self.seconds = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate the untrained generator."""
+        del trainer
+        self._started = time.perf_counter()
+        if pl_module.clock.iteration == 0:
+            self.after_round(pl_module)
+
+    def due(self, clock: Clock) -> bool:
+        """Whether the last round crossed a multiple of every_kimg."""
+        return clock.crossed(self.metric.every_kimg)
+
+    def after_round(self, module: AdversarialModule) -> None:
+        """Score, record the value with its protocol, note whether it is the best."""
+        clock = module.clock
+        score = self.metric.score(
+            Sampler(
+                module,
+                module.averaged_networks(),
+                seed=EVALUATION_SEED,
+                batch_norm=self.metric.batch_norm,
+            ),
+            lambda: self.interrupts.pending is not None,
+        )
+        if score is None:
+            return
+        self.status.paused += score.seconds
+        self.seconds += score.seconds
+        share = self.seconds / max(time.perf_counter() - self._started, 1e-9)
+        protocol: dict[str, Any] = {
+            **score.protocol,
+            "ema": True,
+            "batch_norm": self.metric.batch_norm,
+        }
+        values = {**score.values, "metric/seconds": score.seconds, "metric/time_share": share}
+        self.reporter.record(clock, values, protocol=protocol)
+        value = score.values[self.metric.key]
+        self.last_images, self.last_value = clock.images_seen, value
+        self.improved = self.best_value is None or value < self.best_value
+        if self.improved:
+            self.best_value = value
+        name = self.metric.key.removeprefix("metric/")
+        self.status.board["metric"] = f"{name} {value:.4g}"
+        self.status.clear()
+        self.say(f"kimg {clock.kimg:8.1f}  {name} {value:.4g}  ({score.seconds:.1f} s)")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate at the end, unless the last round just was or a signal waits."""
+        del trainer
+        if self.interrupts.pending is None and self.last_images != pl_module.clock.images_seen:
+            self.after_round(pl_module)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {
+            "last_images": self.last_images,
+            "last_value": self.last_value,
+            "best_value": self.best_value,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over `state`."""
+        self.last_images = state["last_images"]
+        self.last_value = state["last_value"]
+        self.best_value = state["best_value"]

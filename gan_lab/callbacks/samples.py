@@ -1,0 +1,78 @@
+"""Grids of samples from fixed latents, as PNG in the run folder and at the trackers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from gan_lab.callbacks.base import AfterRound
+from gan_lab.engine.clock import Clock
+from gan_lab.images import to_uint8
+from gan_lab.loggers.reporter import Reporter
+from gan_lab.sampling import Sampler
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+    from gan_lab.engine.module import AdversarialModule
+
+GRID_SEED = 0x6121D
+
+
+class Samples(AfterRound):
+    """Saves a grid at 0, when a multiple of `every_kimg` is crossed, and at the end.
+
+    Args:
+        folder: where the PNG files go.
+        reporter: hands them to the trackers.
+        every_kimg: thousands of images between grids; 0 for start and end only.
+        count: images per grid, a square number looks best.
+    """
+
+    def __init__(self, folder: Path, reporter: Reporter, *, every_kimg: float, count: int) -> None:
+        self.folder = folder
+        self.reporter = reporter
+        self.every_kimg = every_kimg
+        self.count = count
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the untrained generator's grid."""
+        del trainer
+        if pl_module.clock.iteration == 0:
+            self.after_round(pl_module)
+
+    def due(self, clock: Clock) -> bool:
+        """Whether the last round crossed a multiple of every_kimg."""
+        return clock.crossed(self.every_kimg)
+
+    def after_round(self, module: AdversarialModule) -> None:
+        """Save a grid of the averaged generator."""
+        clock = module.clock
+        path = self.folder / f"kimg-{clock.images_seen / 1000:010.3f}.png"
+        images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.count)
+        save_grid(images, path)
+        self.reporter.picture(clock, "samples", path)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last grid."""
+        del trainer
+        self.after_round(pl_module)
+
+
+def save_grid(images: Tensor, path: Path, *, columns: int | None = None) -> None:
+    """Save images (N, C, H, W) in [-1, 1] as one PNG with a two-pixel gap.
+
+    Args:
+        images: 1 or 3 channels.
+        path: the PNG file; its folder is made.
+        columns: images per row; by default the grid is nearly square.
+    """
+    from torchvision.io import write_png
+    from torchvision.utils import make_grid
+
+    columns = columns or max(1, round(len(images) ** 0.5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid = make_grid(to_uint8(images).cpu(), nrow=columns, padding=2, pad_value=255)
+    write_png(grid, str(path))

@@ -1,0 +1,1 @@
+"""Configuration: its run-wide fields, its checks, and how it becomes objects."""

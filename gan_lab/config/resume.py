@@ -1,0 +1,123 @@
+"""Going on with a run: which options a resumed run takes from its folder, and which may change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from gan_lab.errors import ConfigError
+from gan_lab.run_folder import RunFolder
+
+# What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
+CHANGEABLE = ("max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy")
+
+
+def command_of_resumed_run(arguments: list[str]) -> list[str]:
+    """Turn `resume=<folder or file> ...` into the full command of that run, in its folder.
+
+    Other command lines, `resume=auto` among them, are returned unchanged.
+
+    Raises:
+        CheckpointError: if no run lies there.
+        ConfigError: together with --multirun.
+    """
+    paths = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
+    if not paths or paths[-1] in ("auto", "null", ""):
+        return arguments
+    if {"-m", "--multirun"} & set(arguments):
+        raise ConfigError("resume=<folder> goes on with one run; leave out -m, or use resume=auto.")
+    folder = RunFolder.existing(paths[-1])
+    stored = stored_command(folder)
+    given = {key_of(a) for a in arguments}
+    kept = [a for a in stored["overrides"] if key_of(a) not in given | {"resume"}]
+    flags = [] if any(a in ("--config-dir", "-cd") for a in arguments) else stored["flags"]
+    where = f"hydra.run.dir='{folder.path}'"
+    return [*flags, *kept, *arguments, where]
+
+
+def stored_command(folder: RunFolder) -> dict[str, Any]:
+    """What overrides.yaml holds: overrides, flags (--config-dir) and the groups' choices."""
+    import yaml
+
+    empty = {"overrides": [], "flags": [], "choices": {}}
+    if not folder.overrides.is_file():
+        return empty
+    return {**empty, **(yaml.safe_load(folder.overrides.read_text()) or {})}
+
+
+def key_of(override: str) -> str:
+    """The key of an override such as `+a.b=1` or `~a`."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def stored_config(folder: RunFolder) -> dict[str, Any]:
+    """The composed configuration of a run."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(folder.config.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{folder.config}: cannot be read ({error}).") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{folder.config}: is no configuration of a run.")
+    return config
+
+
+def merge(
+    stored: Mapping[str, Any],
+    new: Mapping[str, Any],
+    user_keys: Collection[str],
+    *,
+    everything: bool,
+) -> dict[str, Any]:
+    """The stored configuration with what a resumed run may change taken from the new one.
+
+    Args:
+        stored: of the run.
+        new: composed now.
+        user_keys: dotted paths that the user set now.
+        everything: compare all options (resume=auto); else only those that the user set now.
+
+    Raises:
+        ConfigError: at the first other option that differs, with both values.
+    """
+    for path, before, now in differences(stored, new):
+        if path.split(".")[0] in CHANGEABLE:
+            continue
+        if everything or any(_touches(key, path) for key in user_keys):
+            raise ConfigError(
+                f"{path}={now}: the run that is resumed has {path}={before}; "
+                "only the stop (max_kimg, max_rounds, max_time), logger, metrics and strategy may change. "
+                "Start a new run for anything else."
+            )
+    return {**stored, **{key: new[key] for key in CHANGEABLE if key in new}}
+
+
+def differences(
+    a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = ""
+) -> list[tuple[str, Any, Any]]:
+    """Paths at which two configurations differ, with both values; a missing one is shown as null."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in [*a, *(k for k in b if k not in a)]:
+        one, other = a.get(key), b.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differences(one, other, f"{prefix}{key}.")
+        elif one != other:
+            found.append((f"{prefix}{key}", one, other))
+    return found
+
+
+def _touches(key: str, path: str) -> bool:
+    key = key.partition("@")[2] or key
+    return path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.")
+
+
+def resume_path(value: str | None, folder: RunFolder) -> Path | None:
+    """The checkpoint to go on from, or None to start: auto takes the last one of this folder."""
+    if value is None:
+        return None
+    if value == "auto":
+        return folder.last if folder.last.is_file() else None
+    given = Path(value)
+    return given if given.suffix == ".ckpt" else RunFolder.existing(given).last

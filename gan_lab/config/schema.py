@@ -1,0 +1,154 @@
+"""The run-wide options: their types and ranges. Parts declare theirs in their constructors."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gan_lab.errors import ConfigError, nearest
+from gan_lab.ranges import in_range, one_of
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option: its type, and its range or choices."""
+
+    kind: Any
+    low: float = float("-inf")
+    above: float = float("-inf")
+    high: float = float("inf")
+    choices: Sequence[str] = ()
+
+
+FIELDS: dict[str, Field] = {
+    "seed": Field(int, low=0),
+    "precision": Field(str, choices=PRECISIONS),
+    "accumulate": Field(int, low=1),
+    "max_kimg": Field(float | None, above=0),
+    "max_rounds": Field(int | None, low=1),
+    "max_time": Field(float | None, above=0),
+    "resume": Field(str | None),
+    "log_every_rounds": Field(int, low=1),
+    "samples.every_kimg": Field(float, low=0),
+    "samples.num": Field(int, low=1),
+    "ema.half_life_kimg": Field(float, low=0),
+    "ema.rampup": Field(float, low=0),
+    "checkpoint.every_kimg": Field(float, low=0),
+    "sweep.on_error": Field(str, choices=("continue", "stop")),
+    "allow_targets": Field(list[str]),
+    "data.batch_size": Field(int, low=1),
+    "strategy.accelerator": Field(str, choices=ACCELERATORS),
+    "logger.mode": Field(str, choices=("auto", "online", "offline")),
+    "strategy.devices": Field(int, low=1),
+}
+
+# Sections that hold parts or engine options; everything else at the root is a field above or a
+# part that the game's constructor names.
+SECTIONS = ("model", "optimizer", "data", "metrics", "logger", "strategy")
+
+
+def check_type(path: str, value: Any, kind: Any) -> None:
+    """Raise ConfigError unless the value has the annotated type; an int passes for a float."""
+    if not _matches(value, kind):
+        raise ConfigError(f"{path}={_shown(value)}: must be {_words(kind)}.")
+
+
+def check_fields(config: Mapping[str, Any]) -> None:
+    """Check every run-wide option's type and range.
+
+    Raises:
+        ConfigError: at the first that is wrong.
+    """
+    for path, field in FIELDS.items():
+        value = lookup(config, path)
+        if value is MISSING:
+            continue
+        check_type(path, value, field.kind)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            in_range(path, value, low=field.low, above=field.above, high=field.high)
+        if field.choices:
+            one_of(path, value, field.choices)
+
+
+def check_section(config: Mapping[str, Any], section: str) -> None:
+    """Refuse keys of a section that consists of run-wide fields only (samples, ema ...)."""
+    known = [path.split(".")[1] for path in FIELDS if path.startswith(f"{section}.")]
+    for key in config.get(section) or {}:
+        if key not in known:
+            raise ConfigError(
+                f"{section}.{key}: no such option; {section} has {', '.join(known)}{nearest(key, known)}"
+            )
+
+
+MISSING = object()
+
+
+def lookup(config: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, or MISSING."""
+    node: Any = config
+    for key in path.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return MISSING
+        node = node[key]
+    return node
+
+
+def _matches(value: Any, kind: Any) -> bool:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return True
+    if kind is None or kind is type(None):
+        return value is None
+    if origin in (typing.Union, types.UnionType):
+        return any(_matches(value, one) for one in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is not None and isinstance(origin, type):
+        if issubclass(origin, Mapping):
+            return isinstance(value, Mapping)
+        if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
+            return (
+                isinstance(value, list | tuple)
+                and len(value) == len(arguments)
+                and all(_matches(v, k) for v, k in zip(value, arguments, strict=True))
+            )
+        if issubclass(origin, Sequence):
+            inner = arguments[0] if arguments else Any
+            return isinstance(value, list | tuple) and all(_matches(v, inner) for v in value)
+        return isinstance(value, origin)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(kind, type):
+        return isinstance(value, kind)
+    return True
+
+
+def _words(kind: Any) -> str:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_words(one) for one in arguments))
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin is not None and isinstance(origin, type):
+        if issubclass(origin, Mapping):
+            return "a mapping"
+        if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
+            return f"a list of {len(arguments)} values, each {_words(arguments[0])}"
+        inner = f" of {_words(arguments[0])} each" if arguments else ""
+        return f"a list{inner}"
+    plain = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    if kind is None or kind is type(None):
+        return "null"
+    return plain.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)

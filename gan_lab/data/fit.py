@@ -1,0 +1,56 @@
+"""Bringing images to one size: crop, pad, resize."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def centre_square(image: Tensor) -> Tensor:
+    """Crop (C, H, W) to the square of its short side, at the centre; 178 x 218 keeps rows 20 to 197."""
+    height, width = image.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[..., top : top + side, left : left + side]
+
+
+def resize(images: Tensor, resolution: int) -> Tensor:
+    """Resize squares, bilinear with antialias as in Pillow (within one level).
+
+    Args:
+        images: uint8, shape (N, C, S, S).
+        resolution: the wanted side; larger than S enlarges.
+
+    Returns:
+        uint8, shape (N, C, resolution, resolution).
+    """
+    if images.shape[-1] == resolution:
+        return images
+    size = (resolution, resolution)
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
+
+
+def fit(image: Tensor, resolution: int) -> Tensor:
+    """Crop one image (C, H, W), uint8, to its centre square and resize it to the resolution."""
+    return resize(centre_square(image)[None], resolution)[0]
+
+
+def pad_to_32(images: Tensor) -> Tensor:
+    """Frame 28 x 28 digits with two black pixels, so that networks that double sizes can make them."""
+    return F.pad(images, (2, 2, 2, 2), value=0)
+
+
+def fit_digits(images: Tensor, resolution: int) -> Tensor:
+    """Bring 28 x 28 digits to a resolution: 28 is raw, 32 padded, any other padded, then resized.
+
+    Args:
+        images: uint8, shape (N, 1, 28, 28).
+        resolution: the wanted side.
+
+    Returns:
+        uint8, shape (N, 1, resolution, resolution).
+    """
+    if resolution == images.shape[-1]:
+        return images
+    return torch.cat([resize(pad_to_32(part), resolution) for part in images.split(4096)])

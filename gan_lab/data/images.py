@@ -1,0 +1,34 @@
+"""A decoded set of images, whatever it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """One split of a data set, decoded to bytes of one size.
+
+    Attributes:
+        name: the data set, as in `data=celeba`.
+        split: "train", "test", ...
+        images: uint8, shape (N, C, H, W), in memory or a read-only memory map of the cache: never write to it.
+        labels: int64, shape (N,), or None.
+        classes: names of the labels; empty where there are none.
+        fingerprint: hash of the pixels and labels, so the same images have the same one wherever they lie.
+        notes: sentences for the user, such as "3,600 of CelebA's 162,770 train images are here."
+    """
+
+    name: str
+    split: str
+    images: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self.images.shape[0]

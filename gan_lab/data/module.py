@@ -1,0 +1,43 @@
+"""The data module: hands the trainer an endless stream that starts where the clock stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+
+from gan_lab.data.images import ImageSet
+from gan_lab.data.sampler import Batches
+
+
+class ImageData(LightningDataModule):
+    """Batches of one image set.
+
+    Args:
+        images: the set to train on.
+        batch_size: images per round, over all ranks.
+        seed: of the order and the flips.
+        flip: whether half of the images are mirrored.
+    """
+
+    def __init__(self, images: ImageSet, *, batch_size: int, seed: int, flip: bool) -> None:
+        super().__init__()
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.flip = flip
+
+    def train_dataloader(self) -> Any:
+        """The stream from the module's images_seen on: Lightning's prefetching never moves the clock."""
+        trainer = self.trainer
+        assert trainer is not None
+        return Batches(
+            self.images,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            flip=self.flip,
+            start=trainer.lightning_module.clock.images_seen,
+            rank=trainer.global_rank,
+            ranks=trainer.world_size,
+            device=trainer.strategy.root_device,
+        )

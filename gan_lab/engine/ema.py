@@ -1,0 +1,79 @@
+"""Exponential moving average of a player's networks, with a half-life in images.
+
+Analyzing and Improving the Image Quality of StyleGAN, arXiv:1912.04958: decay = 0.5^(images / half-life).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.engine.clock import KIMG
+
+
+class EMA:
+    """A copy of networks that follows them after each update of their player.
+
+    Floating-point parameters and buffers are averaged; integer buffers (counters) are copied.
+
+    Args:
+        networks: the networks to follow, by name.
+        half_life_kimg: thousands of images after which an old weight counts half; 0 copies.
+        rampup: the half-life is at most this share of the images seen so far, so that the
+            first random weights are soon forgotten; 0 switches the ramp off.
+    """
+
+    def __init__(
+        self, networks: Mapping[str, nn.Module], *, half_life_kimg: float, rampup: float
+    ) -> None:
+        self.networks = {name: _frozen_copy(network) for name, network in networks.items()}
+        self.half_life = half_life_kimg * KIMG
+        self.rampup = rampup
+        self._pair(networks)
+
+    def _pair(self, networks: Mapping[str, nn.Module]) -> None:
+        # Tensors are paired once: walking module trees every round costs more than the average.
+        self.averages: list[Tensor] = []
+        self.sources: list[Tensor] = []
+        self.copies: list[tuple[Tensor, Tensor]] = []
+        for name, network in networks.items():
+            mine = self.networks[name]
+            pairs = [*zip(mine.parameters(), network.parameters(), strict=True)]
+            pairs += [*zip(mine.buffers(), network.buffers(), strict=True)]
+            for target, source in pairs:
+                if target.is_floating_point():
+                    self.averages.append(target.detach())
+                    self.sources.append(source.detach())
+                else:
+                    self.copies.append((target, source))
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """Weight kept after `images` more, of `images_seen` in all."""
+        half_life = self.half_life
+        if self.rampup > 0:
+            half_life = min(half_life, images_seen * self.rampup)
+        return 0.5 ** (images / half_life) if half_life > 0 else 0.0
+
+    @torch.no_grad()
+    def update(self, images: int, images_seen: int) -> None:
+        """Move towards the networks after `images` since the last move."""
+        decay = self.decay(images, images_seen)
+        torch._foreach_lerp_(self.averages, self.sources, 1.0 - decay)
+        for target, source in self.copies:
+            target.copy_(source)
+
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """The averaged networks' state, by network."""
+        return {name: network.state_dict() for name, network in self.networks.items()}
+
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Restore what state_dict returned."""
+        for name, network in self.networks.items():
+            network.load_state_dict(dict(state[name]))
+
+
+def _frozen_copy(network: nn.Module) -> nn.Module:
+    return copy.deepcopy(network).eval().requires_grad_(False)

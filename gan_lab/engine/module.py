@@ -1,0 +1,251 @@
+"""AdversarialModule, the only training loop: a round of any number of players."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from gan_lab.engine.clock import Clock
+from gan_lab.engine.meter import Meter
+from gan_lab.engine.play import Play
+from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
+from gan_lab.engine.precision import Precision
+from gan_lab.engine.randomness import Draws, seed_default_generators
+from gan_lab.engine.schedule import schedule
+from gan_lab.engine.step import Step
+from gan_lab.scalars import Scalar
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What the engine needs to know beside the game.
+
+    Attributes:
+        optimizers: by player.
+        seed: of every random draw in training.
+        accumulate: micro-batches per update; each update descends the whole batch's mean.
+        precision: 32-true, bf16-mixed or 16-mixed.
+        ema_half_life_kimg: of averaged players, in thousands of images.
+        ema_rampup: the half-life is at most this share of the images seen.
+        log_every_rounds: gradient norms are computed in every so-many-th round only.
+    """
+
+    optimizers: Mapping[str, OptimizerOptions] = field(default_factory=dict)
+    seed: int = 0
+    accumulate: int = 1
+    precision: str = "32-true"
+    ema_half_life_kimg: float = 10.0
+    ema_rampup: float = 0.05
+    log_every_rounds: int = 50
+
+
+class RoundCallback(Protocol):
+    """Called after a round when it says it is due; the check runs every round and must be cheap."""
+
+    def due(self, clock: Clock) -> bool:
+        """Whether to call `after_round` now; host integers only."""
+
+    def after_round(self, module: AdversarialModule) -> None:
+        """Do the work."""
+
+
+class AdversarialModule(LightningModule):
+    """Base of all games. A game says who plays (`players`) and in which order (`steps`).
+
+    A round is one batch of fresh reals and one discriminator update; every n_critic-th round the generators move too.
+    Inside a round nothing is read from the device, and all shapes are static.
+
+    Args:
+        n_critic: rounds per generator update; a number >= 1 or a schedule.
+    """
+
+    Play: type[Play] = Play
+
+    def __init__(self, *, n_critic: Scalar = 1) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.n_critic = schedule(n_critic, "model.n_critic")
+        self.options = TrainingOptions()
+        self.clock = Clock()
+        self.meter = Meter()
+        self.playing: dict[str, Player] = {}
+        self.script: Sequence[Step] = ()
+        self.round_callbacks: list[RoundCallback] = []
+        self._moving: str | None = None
+        self._state: Mapping[str, Any] | None = None
+
+    # What a game declares -------------------------------------------------------------------
+
+    def players(self) -> Sequence[PlayerSpec]:
+        """Who plays."""
+        raise NotImplementedError(f"{type(self).__name__} must declare its players")
+
+    def steps(self) -> Sequence[Step]:
+        """Which updates a round is made of, in order; those of generators wait for n_critic."""
+        raise NotImplementedError(f"{type(self).__name__} must declare its steps")
+
+    def warnings(self) -> list[str]:
+        """Sentences about choices of parts that theory advises against."""
+        return []
+
+    @property
+    def latent_dim(self) -> int:
+        """Standard normal numbers that one sample takes."""
+        raise NotImplementedError(f"{type(self).__name__} must say how many numbers a sample takes")
+
+    @torch.no_grad()
+    def generate(
+        self, networks: Mapping[str, nn.Module], latents: Tensor, labels: Tensor | None
+    ) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, latent_dim).
+
+        `networks` are the averaged player's (raw or averaged), by the names in its spec.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say how it generates")
+
+    # The round ------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Make the players; the networks lie on their device by now."""
+        options = self.options
+        self.precision_of_step = Precision(options.precision)
+        self.draws = Draws(self.device)
+        self.script = list(self.steps())
+        self._moving = None
+        for spec in self.players():
+            self.playing[spec.name] = Player(
+                spec,
+                options.optimizers[spec.name],
+                intervals=[step.every for step in self.script if step.player == spec.name],
+                ema_half_life_kimg=options.ema_half_life_kimg,
+                ema_rampup=options.ema_rampup,
+            )
+        if self._state is not None:
+            for name, player in self.playing.items():
+                player.load_state_dict(self._state["players"][name])
+            self._state = None
+        return [player.optimizer for player in self.playing.values()]
+
+    def training_step(self, batch: Mapping[str, Tensor], _index: int = 0) -> None:
+        """Play one round on a batch of fresh reals."""
+        clock = self.clock
+        seed_default_generators(self.options.seed, self.global_rank, clock.iteration)
+        generators_move = clock.generators_due(self.n_critic.at(clock.images_seen))
+        logging = (clock.iteration + 1) % self.options.log_every_rounds == 0
+        size = next(iter(batch.values())).shape[0]
+        for step in self.script:
+            player = self.playing[step.player]
+            updates = clock.iteration
+            if player.role == "generator":
+                if not generators_move:
+                    continue
+                updates = clock.generator_updates
+            if updates % step.every == 0:
+                self.update(step, player, batch, size, logging)
+        images = size * self.ranks
+        if generators_move:
+            since = (clock.rounds_since_generator + 1) * images
+            for player in self.playing.values():
+                if player.ema is not None:
+                    player.ema.update(since, clock.images_seen + images)
+        clock.advance(images, generators_move)
+        for callback in self.round_callbacks:
+            if callback.due(clock):
+                callback.after_round(self)
+
+    def update(
+        self, step: Step, player: Player, batch: Mapping[str, Tensor], size: int, logging: bool
+    ) -> None:
+        """One update of one player: pure device work with static shapes."""
+        self.let_move(player)
+        player.optimizer.zero_grad(set_to_none=True)
+        self.draws.begin(self.options.seed, self.global_rank, self.clock.iteration, step.name)
+        parts = self.options.accumulate
+        length = size // parts
+        for start in range(0, size, length):
+            part = batch
+            if parts > 1:
+                part = {name: tensor[start : start + length] for name, tensor in batch.items()}
+            play = self.Play(self, step, part, draws=self.draws, start=start, whole=size)
+            with self.precision_of_step.forward(self.device):
+                loss = self.loss(step, play)
+            factor = step.every / parts * self.precision_of_step.scale
+            (loss if factor == 1 else loss * factor).backward()
+            for key, value in play.observe().items():
+                self.meter.add(key, value)
+        if self.ranks > 1:
+            player.average_gradients(self.ranks)
+        player.set_rate(self.clock.images_seen)
+        norm = player.step(self.precision_of_step, want_norm=logging and step.every == 1)
+        if norm is not None and logging:
+            self.meter.add(f"grad_norm/{player.name}", norm)
+
+    def loss(self, step: Step, play: Play) -> Tensor:
+        """The step's weighted terms added up, each noted in the meter under its name."""
+        total: Tensor | None = None
+        for name, term in step.terms.items():
+            value = term.function(play)
+            weight = term.weight.at(self.clock.images_seen)
+            if weight != 1.0:
+                value = value * weight
+            self.meter.add(f"loss/{step.player}/{name}", value)
+            total = value if total is None else total + value
+        assert total is not None, f"step {step.name} has no terms"
+        return total
+
+    def let_move(self, player: Player) -> None:
+        """Freeze every parameter but this player's: nothing else gets a gradient or a graph."""
+        if self._moving == player.name:
+            return
+        for other in self.playing.values():
+            other.moves(other is player)
+        self._moving = player.name
+
+    # What others read -----------------------------------------------------------------------
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train together."""
+        return self._trainer.world_size if self._trainer is not None else 1
+
+    def averaged_networks(self) -> dict[str, nn.Module]:
+        """The EMA networks of the averaged player (raw ones while no player is made)."""
+        for spec in self.players():
+            if spec.averaged:
+                player = self.playing.get(spec.name)
+                if player is not None and player.ema is not None:
+                    return player.ema.networks
+                return dict(spec.networks)
+        raise ValueError(f"{type(self).__name__} declares no averaged player")
+
+    def read_meter(self) -> dict[str, float]:
+        """Means since the last read: terms, each player's loss as their sum, logits, norms, rates."""
+        values = self.meter.read()
+        record: dict[str, float] = {}
+        for name in self.playing:
+            terms = {k: v for k, v in values.items() if k.startswith(f"loss/{name}/")}
+            if terms:
+                record[f"loss/{name}"] = sum(terms.values())
+        record.update(values)
+        for name, player in self.playing.items():
+            record[f"lr/{name}"] = player.lr.at(self.clock.images_seen)
+        return record
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that training changes, as tensors and plain values."""
+        return {
+            "clock": self.clock.state_dict(),
+            "networks": self.state_dict(),
+            "players": {name: player.state_dict() for name, player in self.playing.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over a snapshot; optimizers and averages follow when they are made."""
+        self.clock = Clock(**state["clock"])
+        self.load_state_dict(state["networks"])
+        self._state = state

@@ -1,0 +1,69 @@
+"""A play is one micro-batch of one step, with everything derived from it computed at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.engine.randomness import Draws
+
+if TYPE_CHECKING:
+    from gan_lab.engine.module import AdversarialModule
+    from gan_lab.engine.step import Step
+
+lazy = cached_property
+
+
+class Play:
+    """The memo that terms read. Games subclass it with lazy properties (fake, on_real, ...).
+
+    Args:
+        game: the module, for its networks.
+        step: the step being played.
+        batch: this micro-batch's tensors by name, such as `images` (N, C, H, W) in [-1, 1] and `labels` (N,).
+        draws: random tensors of the whole batch.
+        start: index of this micro-batch's first sample in the whole batch.
+        whole: number of samples of the whole batch.
+    """
+
+    def __init__(
+        self,
+        game: AdversarialModule,
+        step: Step,
+        batch: Mapping[str, Tensor],
+        *,
+        draws: Draws,
+        start: int,
+        whole: int,
+    ) -> None:
+        self.game: Any = game
+        self.step = step
+        self.batch = batch
+        self.size = next(iter(batch.values())).shape[0]
+        self._draws = draws
+        self._start = start
+        self._whole = whole
+
+    def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers of this purpose; shape[0] is the play's number of samples."""
+        return self._draw(purpose, shape, torch.randn)
+
+    def uniform(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Numbers uniform in [0, 1) of this purpose; shape[0] is the play's number of samples."""
+        return self._draw(purpose, shape, torch.rand)
+
+    def _draw(self, purpose: str, shape: Sequence[int], sampler: Callable[..., Tensor]) -> Tensor:
+        whole = self._draws.draw(purpose, (self._whole, *shape[1:]), sampler)
+        return whole if shape[0] == self._whole else whole[self._start : self._start + shape[0]]
+
+    def wants_gradient(self, name: str) -> bool:
+        """Whether a term of this step differentiates with respect to the tensor of this name."""
+        return name in self.step.differentiates
+
+    def observe(self) -> Mapping[str, Tensor]:
+        """Tensors already computed that are worth logging, by key (logits/real ...)."""
+        return {}

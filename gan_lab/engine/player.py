@@ -1,0 +1,144 @@
+"""A player: networks that move together, their optimizer, constraints and average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.engine.ema import EMA
+from gan_lab.engine.optimizers import build_optimizer, lazy_correction
+from gan_lab.engine.precision import Precision
+from gan_lab.engine.schedule import Schedule
+
+Role = Literal["discriminator", "generator"]
+
+
+class Constraint(Protocol):
+    """A projection of parameters after each update, such as weight clipping."""
+
+    def project(self, parameters: Iterable[Tensor]) -> None:
+        """Change the parameters in place; called without grad."""
+
+
+@dataclass(frozen=True)
+class PlayerSpec:
+    """What a game declares of a player.
+
+    Attributes:
+        name: its name in configuration and logs, such as `generator`.
+        role: discriminators move in every round, generators in every n_critic-th.
+        networks: its networks by name.
+        constraints: projections after each update.
+        averaged: whether an EMA follows it.
+    """
+
+    name: str
+    role: Role
+    networks: Mapping[str, nn.Module]
+    constraints: Sequence[Constraint] = ()
+    averaged: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """An optimizer's class, its rate as a schedule, and its other options.
+
+    Attributes:
+        factory: such as torch.optim.Adam.
+        lr: learning rate over images seen; logged as given, before the correction for lazy steps.
+        clip_norm: gradients are scaled down to this total norm; None never.
+        options: the factory's other keyword arguments.
+    """
+
+    factory: Callable[..., torch.optim.Optimizer]
+    lr: Schedule
+    clip_norm: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Player:
+    """A player at work: made from its spec once the networks lie on their device."""
+
+    def __init__(
+        self,
+        spec: PlayerSpec,
+        optimizer: OptimizerOptions,
+        *,
+        intervals: Sequence[int],
+        ema_half_life_kimg: float,
+        ema_rampup: float,
+    ) -> None:
+        self.name = spec.name
+        self.role = spec.role
+        self.parameters = [p for network in spec.networks.values() for p in network.parameters()]
+        self.constraints = spec.constraints
+        self.lr = optimizer.lr
+        self.clip_norm = optimizer.clip_norm
+        self.correction = lazy_correction(intervals)
+        self.optimizer = build_optimizer(
+            optimizer.factory,
+            self.parameters,
+            options={**optimizer.options, "lr": self.lr.at(0) * self.correction},
+            correction=self.correction,
+        )
+        self.ema = (
+            EMA(spec.networks, half_life_kimg=ema_half_life_kimg, rampup=ema_rampup)
+            if spec.averaged
+            else None
+        )
+
+    def moves(self, allowed: bool) -> None:
+        """Let gradients reach its parameters, or freeze them: freezing replaces detaching."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(allowed)
+
+    def set_rate(self, images_seen: int) -> None:
+        """Set the learning rate due after so many images."""
+        if not self.lr.constant:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.lr.at(images_seen) * self.correction
+
+    def average_gradients(self, ranks: int) -> None:
+        """Average the gradients over ranks with one all-reduce."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients])
+        torch.distributed.all_reduce(flat)
+        flat /= ranks
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def step(self, precision: Precision, *, want_norm: bool) -> Tensor | None:
+        """Unscale, clip, update and project; return the gradients' norm before clipping if wanted."""
+        if precision.scale != 1.0:
+            precision.unscale(p.grad for p in self.parameters if p.grad is not None)
+        norm = None
+        if self.clip_norm is not None:
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
+        elif want_norm:
+            norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        self.optimizer.step()
+        if self.constraints:
+            with torch.no_grad():
+                for constraint in self.constraints:
+                    constraint.project(self.parameters)
+        return norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """Optimizer and EMA state, tensors and plain values only."""
+        state: dict[str, Any] = {"optimizer": self.optimizer.state_dict()}
+        if self.ema is not None:
+            state["ema"] = self.ema.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore state_dict; the options of this run's optimizer stay, its moments are taken."""
+        groups = [dict(group) for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(dict(state["optimizer"]))
+        for group, mine in zip(self.optimizer.param_groups, groups, strict=True):
+            group.update({key: value for key, value in mine.items() if key != "params"})
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])

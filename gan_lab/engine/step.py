@@ -1,0 +1,63 @@
+"""A step is one update of one player; a term is what it descends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from gan_lab.engine.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Term:
+    """A weighted scalar of a play.
+
+    Attributes:
+        function: maps a play to a float32 scalar tensor, unweighted.
+        weight: multiplies it; a schedule over images seen.
+        differentiates: names of the play's tensors that must require grad before a network sees them.
+    """
+
+    function: Callable[[Any], Tensor]
+    weight: Schedule = field(default_factory=lambda: Schedule(start=1.0, end=1.0))
+    differentiates: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update of one player, at every `every`-th of its updates.
+
+    A lazy step (`every` > 1) has its loss multiplied by `every`, so that its long-run strength does not depend on the
+    interval (arXiv:1912.04958, appendix B).
+    """
+
+    player: str
+    terms: Mapping[str, Term]
+    every: int = 1
+
+    @property
+    def name(self) -> str:
+        """Unique within a game: its randomness hangs on it."""
+        return f"{self.player}/{'+'.join(self.terms)}"
+
+    @property
+    def differentiates(self) -> frozenset[str]:
+        """All tensors that some term differentiates with respect to."""
+        return frozenset().union(*(term.differentiates for term in self.terms.values()))
+
+
+def steps_of(
+    player: str, adversarial: Mapping[str, Term], penalties: Mapping[str, tuple[Term, int]]
+) -> list[Step]:
+    """One main step with every term of interval 1, and a lazy step for each other penalty."""
+    main = dict(adversarial)
+    main.update({name: term for name, (term, every) in penalties.items() if every == 1})
+    lazy = [
+        Step(player, {name: term}, every)
+        for name, (term, every) in penalties.items()
+        if every > 1
+    ]
+    return [Step(player, main), *lazy]

@@ -1,0 +1,165 @@
+"""The two-player game of Generative Adversarial Nets, arXiv:1406.2661, algorithm 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_lab.engine.module import AdversarialModule
+from gan_lab.engine.play import Play, lazy
+from gan_lab.engine.player import Constraint, PlayerSpec
+from gan_lab.engine.schedule import schedule
+from gan_lab.engine.step import Step, Term, steps_of
+from gan_lab.latents import Latent
+from gan_lab.losses.adversarial import Loss
+from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.scalars import Scalar
+
+
+class ImagePlay(Play):
+    """Images against images: latents, fakes, and the discriminator's view of both."""
+
+    @lazy
+    def real(self) -> Tensor:
+        """Reals (N, C, H, W) in [-1, 1]."""
+        images = self.batch["images"]
+        return images.detach().requires_grad_() if self.wants_gradient("real") else images
+
+    @lazy
+    def labels(self) -> Tensor | None:
+        """Classes of the reals (N,), if the data has any."""
+        return self.batch.get("labels")
+
+    @lazy
+    def z(self) -> Tensor:
+        """Latents (N, dim)."""
+        latent = self.game.latent
+        return latent.from_normal(self.normal("latent", (self.size, latent.dim)))
+
+    @lazy
+    def fake(self) -> Tensor:
+        """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
+        images = self.game.generator(self.z)
+        return images.detach().requires_grad_() if self.wants_gradient("fake") else images
+
+    @lazy
+    def on_real(self) -> DiscriminatorOutput:
+        """The discriminator on the reals."""
+        return self.game.discriminator(self.real)
+
+    @lazy
+    def on_fake(self) -> DiscriminatorOutput:
+        """The discriminator on the fakes."""
+        return self.game.discriminator(self.fake)
+
+    def discriminate(self, images: Tensor) -> DiscriminatorOutput:
+        """The discriminator on any other images; a penalty differentiates through it twice."""
+        return self.game.discriminator(images)
+
+    def observe(self) -> Mapping[str, Tensor]:
+        """Logits of reals and fakes in the discriminator's main step."""
+        if self.step.player != "discriminator" or "adversarial" not in self.step.terms:
+            return {}
+        return {"logits/real": self.on_real.logits, "logits/fake": self.on_fake.logits}
+
+
+class GAN(AdversarialModule):
+    """A generator against a discriminator, with any networks, loss and penalties.
+
+    Args:
+        generator: maps latents (N, dim) to images (N, C, H, W) in [-1, 1].
+        discriminator: maps images to a DiscriminatorOutput with logits (N,).
+        latent: distribution of the latents.
+        loss: both sides of the adversarial loss.
+        penalty: penalties (terms) and constraints (projections) of the discriminator, by name.
+        n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
+    """
+
+    Play = ImagePlay
+
+    def __init__(
+        self,
+        *,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent: Latent,
+        loss: Loss,
+        penalty: Mapping[str, Any],
+        n_critic: Scalar = 1,
+    ) -> None:
+        super().__init__(n_critic=n_critic)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent = latent
+        self.adversarial = loss
+        self.constraints = {k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")}
+        self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
+
+    def players(self) -> Sequence[PlayerSpec]:
+        """The discriminator and the generator, which an EMA follows."""
+        return [
+            PlayerSpec(
+                "discriminator",
+                "discriminator",
+                {"discriminator": self.discriminator},
+                constraints=list(self.constraints.values()),
+            ),
+            PlayerSpec("generator", "generator", {"generator": self.generator}, averaged=True),
+        ]
+
+    def steps(self) -> Sequence[Step]:
+        """The discriminator's step, its lazy penalties, then the generator's step."""
+        penalties = {
+            name: (
+                Term(p, schedule(p.weight, f"penalty.{name}.weight"), frozenset(p.differentiates)),
+                p.every,
+            )
+            for name, p in self.penalties.items()
+        }
+        return [
+            *steps_of("discriminator", {"adversarial": Term(self._discriminator_loss)}, penalties),
+            *steps_of("generator", {"adversarial": Term(self._generator_loss)}, {}),
+        ]
+
+    def _discriminator_loss(self, play: ImagePlay) -> Tensor:
+        return self.adversarial.discriminator(play.on_real.logits, play.on_fake.logits)
+
+    def _generator_loss(self, play: ImagePlay) -> Tensor:
+        real = play.on_real.logits if self.adversarial.needs_real else None
+        return self.adversarial.generator(play.on_fake.logits, real)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers per latent."""
+        return self.latent.dim
+
+    @torch.no_grad()
+    def generate(
+        self, networks: Mapping[str, nn.Module], latents: Tensor, labels: Tensor | None = None
+    ) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, dim)."""
+        del labels
+        return networks["generator"](self.latent.from_normal(latents)).float()
+
+    def warnings(self) -> list[str]:
+        """Choices that train but contradict the papers."""
+        found = []
+        batch_norm = any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
+        lipschitz = set(self.penalties) | set(self.constraints)
+        if batch_norm and self.penalties:
+            names = ", ".join(self.penalties)
+            found.append(
+                f"penalty=[{names}] with batch normalisation in the discriminator: the penalty is defined per image, "
+                "but batch statistics tie the images together (arXiv:1704.00028, section 4); "
+                "set discriminator.norm=layer or none."
+            )
+        if self.adversarial.lipschitz and not lipschitz:
+            found.append(
+                "loss=wasserstein without a Lipschitz constraint: the critic's loss has no lower bound "
+                "(arXiv:1701.07875, section 3); add penalty=[gradient_penalty] or penalty=[weight_clipping]."
+            )
+        return found

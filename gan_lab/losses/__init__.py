@@ -1,0 +1,1 @@
+"""Losses: functions of logits, and the classes that configuration names."""

@@ -1,0 +1,1 @@
+"""How good samples are: Frechet and kernel distances of features to those of real images."""

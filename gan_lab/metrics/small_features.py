@@ -1,0 +1,48 @@
+"""The extractor of metrics=small: the small network with the weights that ship with the package."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_lab.metrics.extractor import Extractor
+from gan_lab.metrics.isolation import exact_float32
+from gan_lab.metrics.small_network import FEATURES, RESIZE, SmallNetwork, to_small
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "assets" / "small_features.pt"
+
+
+class SmallFeatures(Extractor):
+    """128 features of a classifier of Fashion-MNIST (scripts/train_small_features.py).
+
+    Args:
+        device: where the network runs.
+    """
+
+    name = "gan_lab small network, Fashion-MNIST classifier"
+    dim = FEATURES
+    resize = RESIZE
+    weights = WEIGHTS.name
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(torch.device(device))
+        raw = WEIGHTS.read_bytes()
+        self.sha256 = hashlib.sha256(raw).hexdigest()
+        state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+        with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
+            self.network = SmallNetwork()
+        self.network.load_state_dict(state)
+        self.network.to(self.device).requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features (N, 128)."""
+        return self.network.features(to_small(images))
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Return the Fashion-MNIST class (N,) int64 that the network names for uint8 images."""
+        with exact_float32(self.device):
+            return self.network(to_small(images.to(self.device))).argmax(dim=1)

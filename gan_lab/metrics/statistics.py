@@ -1,0 +1,184 @@
+"""Statistics of the real images' features, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.data.cache import cache_root
+from gan_lab.data.images import ImageSet
+from gan_lab.data.progress import progress, say
+from gan_lab.errors import DataError
+from gan_lab.metrics.extractor import Extractor
+from gan_lab.metrics.isolation import untouched_randomness
+
+FORMAT = 1  # part of the key; raise it when what is stored, or how it is computed, changes
+ANNOUNCED_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sums over the features of n images, and some of the features themselves.
+
+    Attributes:
+        count: n.
+        total: sum of the features, (d,), float64.
+        outer: sum of their outer products, (d, d), float64.
+        rows: the features of at most `keep` images, (m, d), float32; m is 0 where none are kept.
+    """
+
+    count: int
+    total: Tensor
+    outer: Tensor
+    rows: Tensor
+
+
+def fixed_subset(total: int, count: int, *, purpose: str) -> Tensor:
+    """Return `count` of the indices 0 .. total - 1, ascending, always the same for one purpose.
+
+    Images often lie sorted by class, so the first ones would not do.
+    """
+    seed = hashlib.sha256(f"gan_lab/{purpose}/{total}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(seed[:4], "little"))
+    return torch.randperm(total, generator=generator)[:count].sort().values
+
+
+def statistics_of_reals(
+    images: ImageSet,
+    extractor: Extractor,
+    *,
+    num_reals: int | None,
+    keep: int,
+    batch_size: int,
+) -> Statistics:
+    """Open the cached statistics, or compute and cache them.
+
+    Args:
+        images: the set; its fingerprint stands for its content and preparation.
+        extractor: its identity is part of the key.
+        num_reals: how many images, a fixed subset; None for all.
+        keep: how many features to keep at most (0 where no kernel distance is wanted).
+        batch_size: images at once; does not change the result.
+
+    Raises:
+        DataError: if the split has fewer than two images.
+    """
+    available = len(images.images)
+    count = available if num_reals is None else min(num_reals, available)
+    if count < 2:
+        raise DataError(
+            f"{images.name}: split '{images.split}' has {available} images, too few for "
+            f"statistics; choose another metrics.split."
+        )
+    path = cache_root() / "statistics" / f"{_key(images, extractor, count, keep)}.pt"
+    found = _read(path, extractor.dim)
+    if found is not None:
+        return found
+    chosen = fixed_subset(available, count, purpose="reals")
+    statistics = _compute(images.images, chosen, extractor, keep=keep, batch_size=batch_size)
+    _write(path, statistics)
+    return statistics
+
+
+def _key(images: ImageSet, extractor: Extractor, count: int, keep: int) -> str:
+    parts: Mapping[str, Any] = {
+        "format": FORMAT,
+        "fingerprint": images.fingerprint,
+        "split": images.split,
+        "num_reals": count,
+        "keep": keep,
+        **extractor.identity(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _compute(
+    pixels: Tensor, chosen: Tensor, extractor: Extractor, *, keep: int, batch_size: int
+) -> Statistics:
+    """Stream the chosen images through the extractor; a long way is announced."""
+    kept = torch.zeros(len(chosen), dtype=torch.bool)
+    kept[fixed_subset(len(chosen), min(keep, len(chosen)), purpose="rows")] = True
+    total = torch.zeros(extractor.dim, dtype=torch.float64, device=extractor.exact_device)
+    outer = total.new_zeros(extractor.dim, extractor.dim)
+    rows = [torch.zeros(0, extractor.dim)]
+    parts = list(zip(chosen.split(batch_size), kept.split(batch_size), strict=True))
+    with untouched_randomness(extractor.device), ExitStack() as shown:
+        advance = _announce(extractor, pixels[parts[0][0]], len(chosen), shown)
+        for part, keeping in parts:
+            features = extractor.features(pixels[part])
+            rows.append(features[keeping.to(features.device)].cpu())
+            exact = features.to(extractor.exact_device).double()
+            total += exact.sum(dim=0)
+            outer += exact.T @ exact
+            advance(len(part))
+    return Statistics(len(chosen), total.cpu(), outer.cpu(), torch.cat(rows))
+
+
+def _announce(
+    extractor: Extractor, first: Tensor, count: int, shown: ExitStack
+) -> Callable[[int], object]:
+    """Time two images; if all will take long, say so and return the progress bar's advance."""
+    extractor.features(first[:2])  # warm-up
+    start = time.perf_counter()
+    extractor.features(first[:2]).sum().item()  # .item() waits for a GPU
+    seconds = (time.perf_counter() - start) / min(2, len(first)) * count
+    if seconds < ANNOUNCED_SECONDS:
+        return lambda _: None
+    say(
+        f"Statistics of {count:,} real images are computed once and kept; this takes up to "
+        f"{seconds:.0f} s (metrics.num_reals bounds it)."
+    )
+    return shown.enter_context(progress(count, "features of reals"))
+
+
+def _read(path: Path, dim: int) -> Statistics | None:
+    """Return what is stored, or None where it is absent, damaged or of another shape."""
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        found = Statistics(**{field.name: stored[field.name] for field in fields(Statistics)})
+        sound = (
+            found.count >= 2
+            and found.total.shape == (dim,)
+            and found.outer.shape == (dim, dim)
+            and found.rows.shape[1:] == (dim,)
+            and bool(found.outer.isfinite().all())
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError):
+        sound = False
+    except pickle.UnpicklingError:
+        sound = False
+    if sound:
+        return found
+    say(f"The cached statistics {path} are damaged and will be computed again.")
+    return None
+
+
+def _write(path: Path, statistics: Statistics) -> None:
+    """Write aside and rename; a full or read-only disk costs the next run time, not this one."""
+    temporary = path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            torch.save(vars(statistics), file)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        say(f"The statistics of the reals could not be cached at {path}: {error}")
+    finally:
+        if temporary != path:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""DCGAN's convolutional networks, for any power-of-two resolution from 16 to 256.
+
+Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks,
+arXiv:1511.06434, section 3 and figure 1. Departures: 4x4 filters (the paper's are 5x5), which
+divide evenly into strides of 2; the discriminator's norm can be left out or exchanged, as
+gradient penalties need.
+
+Hidden layers lie at 4, 8, ..., resolution / 2 px. The finest has `width` channels, and each step
+towards 4 px doubles them up to `max_width`: 64-128-256-512 at 64 px by default, the size that
+most code calls DCGAN; `width=128` gives the 128-256-512-1024 of the paper's figure.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from gan_lab.networks.layers.norm import norm2d
+from gan_lab.networks.layers.resolution import doublings
+from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.ranges import in_range, one_of
+
+
+class DcganGenerator(nn.Module):
+    """Project z to 4x4, then double the resolution by transposed convolutions; tanh at the end.
+
+    Args:
+        resolution: 16, 32, 64, 128 or 256.
+        channels: channels of the images, any.
+        latent_dim: entries of z; the paper has 100.
+        width: channels of the finest hidden layer, >= 1.
+        max_width: most channels of any layer, >= width; None is 8 * width.
+        norm: "batch" or "none", before each ReLU.
+        dropout: chance that an activation is dropped after each ReLU, [0, 1); the paper has 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        latent_dim: int,
+        width: int = 64,
+        max_width: int | None = None,
+        norm: str = "batch",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        one_of("generator.norm", norm, ("batch", "none"))
+        in_range("generator.dropout", dropout, low=0, below=1)
+        widths = _widths("generator", resolution, width=width, max_width=max_width)
+        # A norm takes away the mean of each channel, and with it any bias before the norm.
+        bias = norm == "none"
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, widths[0] * 16, bias=bias),
+            nn.Unflatten(1, (widths[0], 4, 4)),
+            *_activation(nn.ReLU(), widths[0], norm=norm, dropout=dropout),
+        ]
+        for coarse, fine in pairwise(widths):
+            layers.append(nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1, bias=bias))
+            layers += _activation(nn.ReLU(), fine, norm=norm, dropout=dropout)
+        layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1))
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+        self.apply(_init_weights)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (N, latent_dim) to images (N, channels, resolution, resolution) in [-1, 1]."""
+        return self.layers(z)
+
+
+class DcganDiscriminator(nn.Module):
+    """Halve the resolution by strided convolutions down to 4x4, then one logit.
+
+    Args:
+        resolution: 16, 32, 64, 128 or 256.
+        channels: channels of the images, any.
+        width: channels of the finest hidden layer, >= 1.
+        max_width: most channels of any layer, >= width; None is 8 * width.
+        norm: "batch", "layer", "instance" or "none", before each LeakyReLU but the first.
+        dropout: chance that an activation is dropped after each LeakyReLU, [0, 1); the paper has 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        width: int = 64,
+        max_width: int | None = None,
+        norm: str = "batch",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        one_of("discriminator.norm", norm, ("batch", "layer", "instance", "none"))
+        in_range("discriminator.dropout", dropout, low=0, below=1)
+        widths = _widths("discriminator", resolution, width=width, max_width=max_width)[::-1]
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, widths[0], 4, stride=2, padding=1),
+            *_activation(nn.LeakyReLU(0.2), widths[0], norm="none", dropout=dropout),
+        ]
+        for fine, coarse in pairwise(widths):
+            bias = norm == "none"  # as in the generator
+            layers.append(nn.Conv2d(fine, coarse, 4, stride=2, padding=1, bias=bias))
+            layers += _activation(nn.LeakyReLU(0.2), coarse, norm=norm, dropout=dropout)
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(widths[-1] * 16, 1)
+        self.apply(_init_weights)
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        """Judge images (N, channels, resolution, resolution); features are the layer at 4 px."""
+        features = self.body(images)
+        return DiscriminatorOutput(self.head(features).squeeze(1), features)
+
+
+def _widths(player: str, resolution: int, *, width: int, max_width: int | None) -> list[int]:
+    """Return the channels of the hidden layers at 4, 8, ..., resolution / 2 px."""
+    in_range(f"{player}.width", width, low=1)
+    if max_width is None:
+        max_width = 8 * width
+    in_range(f"{player}.max_width", max_width, low=width)
+    return [min(width * 2**i, max_width) for i in reversed(range(doublings(resolution, "dcgan")))]
+
+
+def _activation(
+    nonlinearity: nn.Module, channels: int, *, norm: str, dropout: float
+) -> list[nn.Module]:
+    """Return norm, nonlinearity and dropout, those that are asked for."""
+    layers = [] if norm == "none" else [norm2d(norm, channels)]
+    layers.append(nonlinearity)
+    return [*layers, nn.Dropout(dropout)] if dropout else layers
+
+
+def _init_weights(module: nn.Module) -> None:
+    """Draw weights from N(0, 0.02), section 4, and gains of batch norms from N(1, 0.02)."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

@@ -1,0 +1,111 @@
+"""The multilayer perceptrons of the first GAN.
+
+Generative Adversarial Networks, arXiv:1406.2661, section 5; sizes, dropout and initial weights
+from the authors' recipe (goodfeli/adversarial, mnist.yaml). Departures: the paper's sigmoid and
+pixels in [0, 1] are a tanh and [-1, 1] here; the output's bias starts at 0, not at the marginals
+of the training set; there is no cap on the columns' norms.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.ranges import in_range
+
+
+class MlpGenerator(nn.Module):
+    """z -> width -> width -> pixels with ReLU between and tanh at the end.
+
+    Args:
+        resolution: height and width of the images, any.
+        channels: channels of the images, any.
+        latent_dim: entries of z; the paper has 100.
+        width: units of each of the two hidden layers, >= 1.
+    """
+
+    def __init__(
+        self, *, resolution: int, channels: int, latent_dim: int, width: int = 1200
+    ) -> None:
+        super().__init__()
+        in_range("generator.width", width, low=1)
+        self.layers = nn.Sequential(
+            _linear(latent_dim, width, bound=0.05),
+            nn.ReLU(),
+            _linear(width, width, bound=0.05),
+            nn.ReLU(),
+            _linear(width, channels * resolution**2, bound=0.05),
+            nn.Tanh(),
+            nn.Unflatten(1, (channels, resolution, resolution)),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (N, latent_dim) to images (N, channels, resolution, resolution) in [-1, 1]."""
+        return self.layers(z)
+
+
+class MlpDiscriminator(nn.Module):
+    """pixels -> maxout -> maxout -> logit, with dropout before each layer.
+
+    Args:
+        resolution: height and width of the images, any.
+        channels: channels of the images, any.
+        width: units of each of the two maxout layers, >= 1.
+        pieces: linear functions each unit takes the maximum of, >= 1.
+        dropout: chance that a hidden unit is dropped, [0, 1).
+        input_dropout: chance that a pixel is dropped (set to 0, mid-grey), [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        width: int = 240,
+        pieces: int = 5,
+        dropout: float = 0.5,
+        input_dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        in_range("discriminator.width", width, low=1)
+        in_range("discriminator.pieces", pieces, low=1)
+        in_range("discriminator.dropout", dropout, low=0, below=1)
+        in_range("discriminator.input_dropout", input_dropout, low=0, below=1)
+        self.body = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(input_dropout),
+            Maxout(channels * resolution**2, width, pieces=pieces),
+            nn.Dropout(dropout),
+            Maxout(width, width, pieces=pieces),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = _linear(width, 1, bound=0.005)
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        """Judge images (N, channels, resolution, resolution); features are (N, width)."""
+        features = self.body(images)
+        return DiscriminatorOutput(self.head(self.dropout(features)).squeeze(1), features)
+
+
+class Maxout(nn.Module):
+    """The maximum of several linear functions: Maxout Networks, arXiv:1302.4389, section 3.
+
+    Maps (N, inputs) to (N, units): h_i = max_j (x W_ij + b_ij), j = 1 ... pieces.
+    """
+
+    def __init__(self, inputs: int, units: int, *, pieces: int) -> None:
+        super().__init__()
+        self.linear = _linear(inputs, units * pieces, bound=0.005)
+        self.split = nn.Unflatten(1, (units, pieces))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs) to (N, units)."""
+        return self.split(self.linear(x)).amax(dim=2)
+
+
+def _linear(inputs: int, outputs: int, *, bound: float) -> nn.Linear:
+    """Build a linear layer with weights U(-bound, bound), pylearn2's `irange`, and biases 0."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.zeros_(layer.bias)
+    return layer

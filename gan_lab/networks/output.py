@@ -1,0 +1,19 @@
+"""What every discriminator returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class DiscriminatorOutput(NamedTuple):
+    """The judgement of a batch of images.
+
+    Attributes:
+        logits: shape (N,), unbounded; higher is more real.
+        features: input of the last layer, shape (N, F), or None where a network offers none.
+    """
+
+    logits: Tensor
+    features: Tensor | None

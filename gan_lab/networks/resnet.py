@@ -1,0 +1,154 @@
+"""WGAN-GP's residual networks, for any power-of-two resolution from 16 to 256.
+
+Improved Training of Wasserstein GANs, arXiv:1704.00028, the CIFAR-10 networks of its appendix and
+of the authors' gan_cifar_resnet.py, without labels. At 32 px these are the paper's, with 1.20M and
+1.05M parameters for z of 128. Other resolutions, which the paper builds differently, add or drop
+blocks of the same width: the generator doubles from 4 px, the discriminator halves down to 8 px,
+where its two last blocks are. Cost grows with the number of pixels: at 256 px lower `width`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_lab.networks.layers.norm import norm2d
+from gan_lab.networks.layers.resolution import doublings
+from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.ranges import in_range, one_of
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+class ResnetGenerator(nn.Module):
+    """Project z to 4x4, then one residual block per doubling; norm, ReLU, 3x3 and tanh at the end.
+
+    Args:
+        resolution: 16, 32, 64, 128 or 256.
+        channels: channels of the images, any.
+        latent_dim: entries of z; the paper has 128.
+        width: channels of every block, >= 1.
+        norm: "batch" or "none", before each ReLU.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        latent_dim: int,
+        width: int = 128,
+        norm: str = "batch",
+    ) -> None:
+        super().__init__()
+        in_range("generator.width", width, low=1)
+        one_of("generator.norm", norm, ("batch", "none"))
+        self.layers = nn.Sequential(
+            _init(nn.Linear(latent_dim, width * 16)),
+            nn.Unflatten(1, (width, 4, 4)),
+            *(ResidualBlock(width, norm, "up") for _ in range(doublings(resolution, "resnet"))),
+            norm2d(norm, width),
+            nn.ReLU(),
+            _init(nn.Conv2d(width, channels, 3, padding=1)),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (N, latent_dim) to images (N, channels, resolution, resolution) in [-1, 1]."""
+        return self.layers(z)
+
+
+class ResnetDiscriminator(nn.Module):
+    """Residual blocks that halve down to 8x8, two more there, ReLU, the mean over pixels, a logit.
+
+    Args:
+        resolution: 16, 32, 64, 128 or 256.
+        channels: channels of the images, any.
+        width: channels of every block, >= 1.
+        norm: "none", "layer" or "batch", before each ReLU but those of the first block and the
+            last one. A gradient penalty needs samples judged by themselves: "none" or "layer".
+    """
+
+    def __init__(
+        self, *, resolution: int, channels: int, width: int = 128, norm: str = "none"
+    ) -> None:
+        super().__init__()
+        in_range("discriminator.width", width, low=1)
+        one_of("discriminator.norm", norm, ("none", "layer", "batch"))
+        halvings = doublings(resolution, "resnet") - 1
+        self.body = nn.Sequential(
+            FirstBlock(channels, width),
+            *(ResidualBlock(width, norm, "down") for _ in range(halvings - 1)),
+            ResidualBlock(width, norm),
+            ResidualBlock(width, norm),
+            nn.ReLU(),
+        )
+        self.head = _init(nn.Linear(width, 1))
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        """Judge images (N, channels, resolution, resolution); features are (N, width)."""
+        features = self.body(images).mean(dim=(2, 3))
+        return DiscriminatorOutput(self.head(features).squeeze(1), features)
+
+
+class ResidualBlock(nn.Module):
+    """Norm, ReLU, 3x3, norm, ReLU, 3x3, plus a shortcut, which is 1x1 where the size changes.
+
+    Maps (N, width, H, W) to twice ("up", nearest), half ("down", mean) or the same H and W.
+    The shortcut's 1x1 convolution runs at the smaller of the two sizes, a quarter of the
+    reference's work for the same function.
+    """
+
+    def __init__(self, width: int, norm: str, resample: str | None = None) -> None:
+        super().__init__()
+        self.resample = resample
+        self.norm1 = norm2d(norm, width)
+        self.conv1 = _init(nn.Conv2d(width, width, 3, padding=1), gain=math.sqrt(2))
+        self.norm2 = norm2d(norm, width)
+        self.conv2 = _init(nn.Conv2d(width, width, 3, padding=1), gain=math.sqrt(2))
+        self.shortcut = _init(nn.Conv2d(width, width, 1)) if resample else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width, H, W) to (N, width, H', W')."""
+        # No ReLU in place: the shortcut reads x again.
+        h = F.relu(self.norm1(x))
+        h = self.conv1(_double(h) if self.resample == "up" else h)
+        h = self.conv2(F.relu(self.norm2(h)))
+        if self.resample == "up":
+            return h + _double(self.shortcut(x))
+        if self.resample == "down":
+            return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
+        return h + self.shortcut(x)
+
+
+class FirstBlock(nn.Module):
+    """The discriminator's first block: no norms, and no ReLU on pixels; halves H and W."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = _init(nn.Conv2d(channels, width, 3, padding=1), gain=math.sqrt(2))
+        self.conv2 = _init(nn.Conv2d(width, width, 3, padding=1), gain=math.sqrt(2))
+        self.shortcut = _init(nn.Conv2d(channels, width, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, channels, H, W) to (N, width, H / 2, W / 2)."""
+        h = self.conv2(F.relu(self.conv1(images)))
+        return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(images, 2))
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def _init(layer: Layer, gain: float = 1.0) -> Layer:
+    """Draw weights uniformly with variance 2 gain^2 / (fan in + fan out); biases are 0.
+
+    The reference's "He" initialisation is a gain of sqrt(2); its shortcuts and outer layers have 1.
+    """
+    nn.init.xavier_uniform_(layer.weight, gain=gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,1 @@
+"""Terms and constraints that keep a player well-behaved."""

@@ -1,0 +1,57 @@
+"""Train a GAN: `python -m gan_lab.train model=wgan_gp data=celeba data.root=<folder>`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lab.config.command import CONF, run_command
+from gan_lab.config.resume import command_of_resumed_run
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+def job(config: DictConfig) -> float | None:
+    """One run, or one job of a multirun; returns its metric."""
+    from gan_lab.training import run_job
+
+    return run_job(config)
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """The configuration that the command line would compose from these overrides."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
+        return hydra.compose(config_name="train", overrides=list(overrides))
+
+
+def train(config: DictConfig | Mapping[str, Any], folder: str | None = None) -> float | None:
+    """Train from Python, such as a notebook.
+
+    Args:
+        config: what `compose` returned, possibly changed.
+        folder: the run folder; by default a new one below outputs/.
+
+    Returns:
+        The metric at the end; None with metrics=none.
+
+    Raises:
+        GanLabError: one sentence, where the user can mend it.
+    """
+    from gan_lab.training import new_folder, run_training
+
+    plain = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
+    assert isinstance(plain, dict)
+    return run_training(plain, folder or new_folder(plain)).metric
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return run_command("gan_lab.train", job, given, prepare=command_of_resumed_run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

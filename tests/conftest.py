@@ -1,0 +1,138 @@
+"""Shared by all tests: small games, batches, isolated caches, and no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab.engine.module import TrainingOptions
+from gan_lab.engine.player import OptimizerOptions
+from gan_lab.engine.schedule import schedule
+from gan_lab.games.gan import GAN
+from gan_lab.latents import Normal
+from gan_lab.losses.adversarial import NonSaturating, Wasserstein
+from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gan_lab.penalties.gradient import GradientPenalty
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("WANDB_SILENT", "true")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory):
+    """Caches of data and statistics live in the test session, not in the user's folder."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["GAN_LAB_CACHE"] = str(folder)
+    for name in ("GAN_LAB_DATA",):
+        os.environ.pop(name, None)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Only this machine may be reached: W&B's service and gloo live there."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        local = self.family == socket.AF_UNIX or str(address[0]) in {"127.0.0.1", "::1", "localhost"}
+        if not local:
+            raise OSError(f"tests have no network, but {address} was asked for")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data that is not part of the project; skips with the reason without it."""
+    folder = Path(os.environ.get("GAN_LAB_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set GAN_LAB_TEST_DATA to the folder that holds it")
+    return folder
+
+
+def adam(lr=2e-4, betas=(0.5, 0.999)):
+    return OptimizerOptions(torch.optim.Adam, schedule(lr, "lr"), None, {"betas": betas})
+
+
+def dcgan(*, width=8, resolution=32, penalty=None, norm="batch", dropout=0.0, **options):
+    """A DCGAN of this width with its weights drawn from seed 0."""
+    torch.manual_seed(0)
+    game = GAN(
+        generator=DcganGenerator(
+            resolution=resolution, channels=1, latent_dim=128, width=width, dropout=dropout, norm=norm
+        ),
+        discriminator=DcganDiscriminator(
+            resolution=resolution, channels=1, width=width, norm=norm
+        ),
+        latent=Normal(dim=128),
+        loss=NonSaturating(),
+        penalty=penalty or {},
+    )
+    game.options = TrainingOptions(
+        optimizers={"generator": adam(), "discriminator": adam()}, **options
+    )
+    return game
+
+
+def wgan_gp(*, width=8, networks=None, n_critic=5, **options):
+    """A WGAN-GP, DCGAN-sized unless other networks are given."""
+    torch.manual_seed(0)
+    generator, discriminator = networks or (
+        DcganGenerator(resolution=32, channels=1, latent_dim=128, width=width),
+        DcganDiscriminator(resolution=32, channels=1, width=width, norm="none"),
+    )
+    game = GAN(
+        generator=generator,
+        discriminator=discriminator,
+        latent=Normal(dim=128),
+        loss=Wasserstein(),
+        penalty={"gradient_penalty": GradientPenalty()},
+        n_critic=n_critic,
+    )
+    rates = adam(1e-4, (0.0, 0.9))
+    game.options = TrainingOptions(
+        optimizers={"generator": rates, "discriminator": rates}, **options
+    )
+    return game
+
+
+def batches(size=16, channels=1, resolution=32, seed=0):
+    """An endless stream of noise images in [-1, 1], a pure function of the seed."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        shape = (size, channels, resolution, resolution)
+        yield {"images": torch.rand(shape, generator=generator) * 2 - 1}
+
+
+def play_rounds(game, stream, rounds):
+    """Play rounds without a trainer, making the players first if needed."""
+    if not game.playing:
+        game.configure_optimizers()
+    for _ in range(rounds):
+        game.training_step(next(stream))
+    return game
+
+
+def weights(game):
+    """Every tensor that training changes, by name, cloned."""
+    found = {f"networks/{k}": v.clone() for k, v in game.state_dict().items()}
+    for name, player in game.playing.items():
+        for index, state in player.optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                found[f"{name}/{index}/{key}"] = torch.as_tensor(value).clone()
+        if player.ema is not None:
+            for network, tensors in player.ema.state_dict().items():
+                found.update({f"{name}/ema/{network}/{k}": v.clone() for k, v in tensors.items()})
+    return found
+
+
+def differing(before, after):
+    """Names of tensors that are not bit-identical."""
+    assert before.keys() == after.keys()
+    return {name for name in before if not torch.equal(before[name], after[name])}
