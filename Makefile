@@ -31,7 +31,7 @@ train: $(STAMP) ## watch a DCGAN learn Fashion-MNIST; ARGS='...' takes any optio
 	@$(PY) -m gan_lab.train $(ARGS)
 
 test: $(STAMP) ## the tests (minutes on a CPU)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 $(ARGS)
 
 test-slow: $(STAMP) ## the long checks: kills, parity on 1,000 images, every swap
 	@$(PY) -m pytest -m slow $(ARGS)

@@ -9,13 +9,14 @@ from torch import Tensor
 def to_uint8(images: Tensor) -> Tensor:
     """Turn images in [-1, 1] into bytes, rounding to the nearest level.
 
-    round((x + 1) * 127.5), clamped. Rounding, not truncation: truncating shifts every pixel by half a
-    level and turns 0.9999 into 254; without the clamp 1.004 would wrap around to 0.
+    round((x + 1) * 127.5), clamped. Rounding, not truncation: truncating shifts every pixel by half
+    a level and turns 0.9999 into 254; without the clamp 1.004 would wrap around to 0.
 
     Args:
         images: any shape, floating point, meant to lie in [-1, 1]; values beyond are clamped.
 
     Returns:
-        The same shape, uint8. The inverse of how `data.sampler.Batches` scales: all 256 levels come back.
+        The same shape, uint8. The inverse of how `data.sampler.Batches` scales: all 256 levels come
+        back.
     """
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

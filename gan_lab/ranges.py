@@ -29,5 +29,5 @@ def one_of(name: str, value: str, known: Sequence[str]) -> None:
     """Raise ConfigError unless value is one of the known names."""
     if value not in known:
         raise ConfigError(
-            f"{name}={value}: must be one of {', '.join(known)}{nearest(str(value), known)}"
+            f"{name}={value}: must be one of {', '.join(known)}{nearest(str(value), known) or '.'}"
         )

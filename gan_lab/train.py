@@ -9,11 +9,12 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab.config.command import CONF, run_command
+from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.resume import command_of_resumed_run
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+@around_hydra
 def job(config: DictConfig) -> float | None:
     """One run, or one job of a multirun; returns its metric."""
     from gan_lab.training import run_job

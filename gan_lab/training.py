@@ -80,6 +80,7 @@ def run_job(config: DictConfig) -> float | None:
         return run_training(_plain(config), folder, command).metric
     except Interrupted as stop:
         if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
+            Console()(f"Stopped by {stop.name}; the jobs that were left do not run.")
             raise SystemExit(stop.exit_code) from stop
         raise
     except Exception as error:
@@ -90,7 +91,8 @@ def run_job(config: DictConfig) -> float | None:
         said = str(error) if isinstance(error, GanLabError) else traceback.format_exc()
         Console()(f"The job {job} failed: {said}")
         if OmegaConf.select(config, "sweep.on_error") == "stop":
-            raise
+            Console()("sweep.on_error=stop: the jobs that were left do not run.")
+            raise SystemExit(1) from error
         return math.inf
 
 
@@ -241,9 +243,9 @@ class _Run:
         exit_code = 1
         try:
             evaluation = self.fit(game, data, metric, reporter, state, identity)
-            exit_code = 0
             self.interrupts.check()
             self.finish(evaluation, reporter, game)
+            exit_code = 0
         finally:
             reporter.close(exit_code)
         return Result(self.folder.path, None if evaluation is None else evaluation.last_value)
@@ -375,7 +377,8 @@ def make_trainer(config: Mapping[str, Any], callbacks: Sequence[Any]) -> Trainer
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
+    for category in (UserWarning, FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=category, module="lightning")
     devices = config["strategy"]["devices"]
     return Trainer(
         accelerator=config["strategy"]["accelerator"],

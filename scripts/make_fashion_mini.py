@@ -2,8 +2,8 @@
 
     python scripts/make_fashion_mini.py --root <the folder that holds FashionMNIST/raw>
 
-Always the same images: the draw has a fixed seed. Sorted by class, LZMA finds most to share: 4.5 MB,
-against 4.7 as one PNG; two files stay below the size at which some mirrors drop a file.
+Always the same images: the draw has a fixed seed. Sorted by class, LZMA finds most to share: 4.5
+MB, against 4.7 as one PNG; two files stay below the size at which some mirrors drop a file.
 """
 
 from __future__ import annotations

@@ -62,8 +62,8 @@ def wgan_gp_loop(generator, critic, average, batches, noise, rounds, *, autocast
             logits = critic(point).logits.float().sum()
             (gradient,) = torch.autograd.grad(logits, point, create_graph=True)
             norm = torch.linalg.vector_norm(gradient.float().flatten(1), dim=1)
-            penalty = (norm - 1).square().mean() * 10
-        (d_loss + penalty).backward()
+            d_loss = d_loss + (norm - 1).square().mean() * 10
+        d_loss.backward()
         d_optimizer.step()
 
         g_loss = None
@@ -78,4 +78,4 @@ def wgan_gp_loop(generator, critic, average, batches, noise, rounds, *, autocast
             critic.requires_grad_(True)
             average(iteration)
             g_loss = g_loss.detach()
-        yield d_loss.detach() + penalty.detach(), g_loss
+        yield d_loss.detach(), g_loss

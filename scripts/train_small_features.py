@@ -12,45 +12,39 @@ same file.
 from __future__ import annotations
 
 import argparse
-import gzip
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.data.fashion_mini import fashion_mini_indices
+from gan_lab.data.idx import find_idx, read_idx
 from gan_lab.metrics.small_network import SmallNetwork, to_small
 
 OUTPUT = Path(__file__).resolve().parents[1] / "gan_lab" / "assets" / "small_features.pt"
 BATCH = 128
 
 
-def read_idx(path: Path) -> Tensor:
-    """Read one gzipped IDX file of unsigned bytes: its shape, then its bytes."""
-    raw = gzip.decompress(path.read_bytes())
-    dimensions = raw[3]
-    shape = np.frombuffer(raw, ">u4", count=dimensions, offset=4)
-    values = np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions)
-    return torch.from_numpy(values.reshape(tuple(int(size) for size in shape)).copy())
-
-
 def load(root: Path, part: str) -> tuple[Tensor, Tensor]:
     """Return (images (N, 1, 28, 28) uint8, labels (N,) int64) of 'train' or 't10k'."""
-    images = read_idx(root / f"{part}-images-idx3-ubyte.gz").unsqueeze(1)
-    return images, read_idx(root / f"{part}-labels-idx1-ubyte.gz").long()
+    files = [find_idx(root, f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
+    if None in files:
+        raise SystemExit(f"--root {root}: no {part}-images-idx3-ubyte and labels, plain or .gz")
+    images, labels = (torch.tensor(read_idx(file)) for file in files if file is not None)
+    return images.unsqueeze(1), labels.long()
 
 
 def without_mini(count: int) -> Tensor:
     """Return the indices of the official training images that do not ship as fashion_mini."""
-    return torch.arange(count)
+    kept = torch.ones(count, dtype=torch.bool)
+    kept[torch.from_numpy(fashion_mini_indices("train"))] = False
+    return kept.nonzero().squeeze(1)
 
 
-def augmented(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images and move all by up to 2 pixels, the same for a whole batch."""
-    mirrored = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
-    pixels = torch.where(mirrored, pixels.flip(3), pixels)
+def moved(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Move a batch by up to 2 pixels in each direction."""
     down, right = torch.randint(-2, 3, (2,), generator=generator).tolist()
     return pixels.roll((down, right), dims=(2, 3))  # the border is black: what wraps round is too
 
@@ -68,8 +62,8 @@ def train(network: SmallNetwork, images: Tensor, labels: Tensor, *, epochs: int,
         start, total = time.perf_counter(), torch.zeros(())
         order = torch.randperm(len(images), generator=generator)
         for chosen in order[: steps * BATCH].view(steps, BATCH):
-            pixels = augmented(to_small(images[chosen]), generator)
-            loss = F.cross_entropy(network(pixels), labels[chosen], label_smoothing=0.05)
+            pixels = moved(to_small(images[chosen]), generator)
+            loss = F.cross_entropy(network(pixels), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -90,9 +84,9 @@ def accuracy(network: SmallNetwork, images: Tensor, labels: Tensor) -> float:
 def main() -> None:
     """Train, round to float16, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, required=True, help="folder of the four .gz files")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the IDX files")
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 

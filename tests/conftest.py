@@ -20,6 +20,10 @@ from gan_lab.penalties.gradient import GradientPenalty
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# One thread per process, also in the commands that tests start: two workers share the cores, and threads that
+# wait for each other on a busy machine cost minutes.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("WANDB_SILENT", "true")
 
 

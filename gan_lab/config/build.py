@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from gan_lab.config.parts import Leftovers, build_part, load_target, options_of
 from gan_lab.config.schema import FIELDS, SECTIONS
 from gan_lab.engine.module import AdversarialModule, TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
+from gan_lab.engine.randomness import seed_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.errors import ConfigError, nearest
 from gan_lab.ranges import in_range
@@ -70,9 +74,12 @@ class _Builder:
         self.used: set[str] = set()
 
     def part(self, path: str, node: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
-        return build_part(
-            path, node, context=context, leftovers=self.leftovers, allowed=self.allowed
-        )
+        # Each part draws its weights from a seed of its own: exchanging one leaves the others as they were.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.config.get("seed", 0), "weights", path))
+            return build_part(
+                path, node, context=context, leftovers=self.leftovers, allowed=self.allowed
+            )
 
     def node(self, name: str) -> Mapping[str, Any]:
         node = self.config.get(name)
@@ -104,18 +111,22 @@ class _Builder:
             if name not in self.config or name in model:
                 continue
             self.used.add(name)
-            node = self.config[name]
-            if name == "penalty" or not isinstance(node, Mapping) or "_target_" not in node:
-                parts[name] = self.several(name, node, context)
-            else:
-                parts[name] = self.part(name, node, context)
-                if name == "latent":
-                    context["latent_dim"] = parts[name].dim
+            if typing.get_origin(wanted[name]) is Mapping:
+                parts[name] = self.several(name, self.config[name], context)
+                continue
+            node = self.node(name)
+            parts[name] = self.part(name, node, context)
+            check_kind(name, node, parts[name], wanted[name])
+            if name == "latent":
+                context["latent_dim"] = parts[name].dim
         game = self.part("model", model, {**context, **parts})
         if not isinstance(game, AdversarialModule):
             raise ConfigError(
                 f"model._target_={model['_target_']}: must be an AdversarialModule of gan_lab.engine.module."
             )
+        n_critic = game.n_critic
+        smallest = min(n_critic.values or (n_critic.start, n_critic.end))
+        in_range("model.n_critic", smallest, low=1)
         game.options = self.training_options(game)
         return game
 
@@ -208,11 +219,24 @@ class _Builder:
             if isinstance(node, Mapping) and "_target_" in node:
                 self.leftovers.drop(name, "this model has no such part", sorted(self.used))
                 continue
+            if name == "penalty" and isinstance(node, Mapping):
+                for entry in node:
+                    self.leftovers.drop(f"penalty.{entry}", "this model takes no penalties", ())
+                continue
             raise ConfigError(f"{name}: no such option{nearest(name, known) or '; see --help.'}")
 
 
+def check_kind(path: str, node: Mapping[str, Any], part: Any, kind: Any) -> None:
+    """Raise ConfigError where a `_target_` made something that the game's annotation does not allow."""
+    # Protocols that are not runtime-checkable cannot be asked.
+    if kind is Any or not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return
+    if not isinstance(part, kind):
+        raise ConfigError(f"{path}._target_={node['_target_']}: must be a {kind.__name__}.")
+
+
 def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:
-    """Make the chosen tracking services.
+    """Make the chosen tracking services; none stays open where one of them refuses.
 
     Args:
         config: resolved; every entry of `logger` with a `_target_` is one.
@@ -220,5 +244,14 @@ def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:
     """
     node = dict(config.get("logger") or {})
     mode = node.pop("mode", "auto")
-    builder = _Builder(config, ())
-    return list(builder.several("logger", node, {**context, "mode": mode, "config": config}).values())
+    builder = _Builder(config, context["command"].keys)
+    made: list[Any] = []
+    try:
+        for name, entry in node.items():
+            options = {**context, "mode": mode, "config": config}
+            made += builder.several("logger", {name: entry}, options).values()
+    except Exception:
+        for tracker in made:
+            tracker.close(1)
+        raise
+    return made

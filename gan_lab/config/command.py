@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_lab.errors import GanLabError, nearest
+from gan_lab.errors import ConfigError, GanLabError, nearest
 from gan_lab.interrupts import Interrupted
+
+Returned = TypeVar("Returned")
 
 _HERE = Path(__file__).resolve().parent.parent
 # conf/ lies beside the package in a checkout and inside it in a wheel.
 CONF = str(_HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parent / "conf")
 
+FLAGS = (
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run",
+    "-m", "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name",
+    "-cd", "--config-dir", "--experimental-rerun", "-i", "--info",
+)  # fmt: skip
+
 # Failures of a multirun's jobs in this process, told at the end by the exit code.
 failed_jobs: list[str] = []
+
+# What ended the single job of this process, handed around Hydra.
+_ended: list[Exception] = []
+
+
+def around_hydra(function: Callable[[Any], Returned]) -> Callable[[Any], Returned | None]:
+    """Decorate a command's function, below `hydra.main`: its exception goes to `run_command` directly.
+
+    Hydra would write a line of its own ("Error executing job with overrides: ...") before raising it on.
+    """
+
+    @functools.wraps(function)
+    def job(config: Any) -> Returned | None:
+        try:
+            return function(config)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            _ended.append(error)
+            return None
+
+    return job
 
 
 def run_command(
@@ -42,20 +75,26 @@ def run_command(
         0; 1 for a failed run, 2 for a wrong command line, 130 and 143 for SIGINT and SIGTERM.
     """
     failed_jobs.clear()
+    _ended.clear()
     # Hydra then hands its errors to us instead of printing its own advice (such as `+key`).
     os.environ["HYDRA_FULL_ERROR"] = "1"
     before = sys.argv
     try:
-        sys.argv = [name, *prepare(list(arguments))]
-        job()
+        check_flags(arguments)
+        sys.argv = [name, *_flags_first(prepare(list(arguments)))]
+        _call(job, arguments)
     except GanLabError as error:
         return _fail(str(error), error.exit_code)
     except Interrupted as stop:
         return _fail(f"Stopped by {stop.name}.", stop.exit_code)
     except KeyboardInterrupt:
         return _fail("Stopped by SIGINT.", 130)
+    except SystemExit as stop:  # how argparse ends, and a multirun that must not go on
+        return stop.code if isinstance(stop.code, int) else 1
     except (HydraException, OmegaConfBaseException) as error:
         return _fail(sentence(error), 2)
+    except OSError as error:
+        return _fail(f"{error.filename or type(error).__name__}: {error.strerror or error}", 1)
     finally:
         sys.argv = before
     if failed_jobs:
@@ -63,35 +102,93 @@ def run_command(
     return 0
 
 
+def check_flags(arguments: Sequence[str]) -> None:
+    """Refuse flags that Hydra does not know: argparse would print its whole usage.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        if flag.startswith("-") and flag not in FLAGS:
+            raise ConfigError(f"{flag}: no such flag{nearest(flag, FLAGS) or '; see --help.'}")
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """Put -m first: argparse refuses it between overrides."""
+    sweep = [a for a in arguments if a in ("-m", "--multirun")]
+    return [*sweep, *(a for a in arguments if a not in sweep)]
+
+
+def _call(job: Callable[[], Any], arguments: Sequence[str]) -> None:
+    """Call the decorated function, and tell what it cannot make of the command line."""
+    try:
+        job()
+    except HydraException:  # some are OSErrors too
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename}: the run folder cannot be made ({error.strerror}); "
+            "set hydra.run.dir (hydra.sweep.dir with -m) to another folder."
+        ) from error
+    except ValueError as error:
+        if not str(error).startswith("Config group override must be"):
+            raise
+        chosen = [a for a in arguments if a.partition("=")[0].rpartition("@")[0] or a.partition("=")[0] in groups()]
+        wrong = next((a for a in chosen if a.endswith("=null")), chosen[-1])
+        choices = ", ".join(choices_of(wrong.partition("=")[0].partition("@")[0]))
+        hint = f"choose one of {choices}, or leave it out" if choices else "leave it out"
+        raise ConfigError(f"{wrong}: names no choice; {hint}.") from error
+    if _ended:
+        raise _ended[0]
+
+
 def _fail(text: str, code: int) -> int:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(text if text.endswith((".", "?")) else f"{text}.")
+    sys.stderr.write("\n")
     return code
 
 
 def sentence(error: BaseException) -> str:
     """One sentence for an error of Hydra or OmegaConf: what is wrong and what to write instead."""
     text = str(error)
-    cause = error.__cause__
     if found := re.search(r"Could not override '([^']+)'", text):
-        key = found[1]
-        near = nearest(key, option_names())
-        return f"{key}: no such option{near or '; --help lists the groups, --cfg job all options.'}"
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        return _no_such_option(found[1])
+    if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text):
         group, choice = found[1], found[2]
         choices = choices_of(group)
         listed = f"; choose one of {', '.join(choices)}" if choices else "; there is no such group"
         return f"{group}={choice}: no such {group}{nearest(choice, choices) or listed + '.'}"
-    if found := re.search(r"Could not override '?([^'\s]+)'?\.?\s*No match in the defaults list", text):
-        near = nearest(found[1], [*groups(), *option_names()])
-        return f"{found[1]}: no such option or group{near or '.'}"
     if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return (
             f"{found[1]}: several values are a sweep; add -m to run one job for each, "
             "or write a list in brackets, such as penalty=[r1,r2]."
         )
-    lines = [line.strip() for line in (text + "\n" + str(cause or "")).splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("full_key", "object_type", "See", "Set the", "^"))]
+    if found := re.search(r"full_key: (\S+)", text):
+        return f"{found[1]}: {text.splitlines()[0].rstrip('.')}."
+    lines = [line.strip() for line in f"{text}\n{error.__cause__ or ''}".splitlines()]
+    kept = []
+    for line in lines:
+        if line.startswith("Config search path"):
+            break
+        if line and not line.startswith(("full_key", "object_type", "See", "Set the", "^")):
+            kept.append(line)
     return f"The command line cannot be understood: {' '.join(dict.fromkeys(kept))}".rstrip(".") + "."
+
+
+def _no_such_option(key: str) -> str:
+    """The sentence for an option that the composed configuration does not have."""
+    owners = option_owners()
+    if key == "optimizer":
+        choices = ", ".join(choices_of(key))
+        return (
+            f"{key}: each player has its own; set optimizer@optimizer.generator= and "
+            f"optimizer@optimizer.discriminator= to one of {choices}."
+        )
+    if owners.get(key):
+        return f"{key}: not an option of the chosen parts; {', '.join(owners[key])} would have it."
+    near = nearest(key, [name for name in owners if name != key])
+    return f"{key}: no such option{near or '; --help lists the groups, --cfg job all options.'}"
 
 
 def groups() -> list[str]:
@@ -104,28 +201,34 @@ def choices_of(group: str) -> list[str]:
     return sorted(p.stem for p in (Path(CONF) / group).glob("*.yaml"))
 
 
-def option_names() -> list[str]:
-    """Dotted names of options that exist in some file of conf/, for did-you-mean."""
+def option_owners() -> dict[str, list[str]]:
+    """Dotted names of options in some file of conf/, each with the choices that bring it.
+
+    An option of the root, a model or an experiment has an empty list: it is always there.
+    """
     import yaml
 
-    names: set[str] = set(groups())
-
-    def walk(prefix: str, node: Any) -> None:
-        for key, value in node.items() if isinstance(node, dict) else ():
-            if key not in {"defaults", "_target_", "hydra"}:
-                names.add(f"{prefix}{key}")
-                walk(f"{prefix}{key}.", value)
-
-    for file in Path(CONF).rglob("*.yaml"):
+    owners: dict[str, list[str]] = {group: [] for group in groups()}
+    for file in sorted(Path(CONF).rglob("*.yaml")):
         content = yaml.safe_load(file.read_text()) or {}
         group = file.parent.name if file.parent != Path(CONF) else ""
-        if group == "penalty" or group == "logger":
-            walk(f"{group}.{file.stem}.", content)
+        places, choices = [f"{group}."], [f"{group}={file.stem}"]
+        if group in ("penalty", "logger"):
+            places, choices = [f"{group}.{file.stem}."], [f"{group}=[{file.stem}]"]
         elif group == "optimizer":
-            for player in ("generator", "discriminator"):
-                walk(f"optimizer.{player}.", content)
-        elif group in {"model", "experiment", "debug", ""}:
-            walk("", content)
-        else:
-            walk(f"{group}.", content)
-    return sorted(names)
+            players = ("generator", "discriminator")
+            places = [f"optimizer.{player}." for player in players]
+            choices = [f"optimizer@optimizer.{player}={file.stem}" for player in players]
+        elif group in ("model", "experiment", "debug", ""):
+            places, choices = [""], []
+        for place, choice in zip(places, choices or [""], strict=True):
+            for name in _walk(place, content):
+                owners.setdefault(name, []).extend([choice] if choice else [])
+    return owners
+
+
+def _walk(prefix: str, node: Any) -> Iterator[str]:
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if key not in {"defaults", "_target_", "hydra"}:
+            yield f"{prefix}{key}"
+            yield from _walk(f"{prefix}{key}.", value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping
@@ -32,7 +33,7 @@ class Leftovers:
         if any(key == path or key.startswith(f"{path}.") for key in self.user_keys):
             listed = f"; it has {', '.join(sorted(known))}" if known else ""
             hint = nearest(path.rpartition(".")[2], known)
-            raise ConfigError(f"{path}: {why}{listed}{hint}")
+            raise ConfigError(f"{path}: {why}{listed}{hint or '.'}")
         self.dropped.append(path)
 
 
@@ -51,14 +52,20 @@ def load_target(path: str, node: Mapping[str, Any], allowed: Collection[str]) ->
             f"{path}._target_={target}: only classes below {', '.join(prefixes)} may be named; "
             "add yours with allow_targets=[my_lab.]."
         )
-    from hydra.utils import get_object
-
     try:
-        found = get_object(target)
-    except Exception as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
+        found = _import(target)
+    except Exception as error:  # importing a user's module can raise anything
+        cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ConfigError(f"{path}._target_={target}: cannot be imported ({cause}).") from error
+    if not callable(found):
+        raise ConfigError(f"{path}._target_={target}: is no class.")
     return typing.cast(Callable[..., Any], found)
+
+
+def _import(target: str) -> Any:
+    """The object at a dotted path; Hydra's get_object logs a failure before it raises."""
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def options_of(factory: Callable[..., Any]) -> dict[str, Any]:

@@ -59,16 +59,16 @@ def check_type(path: str, value: Any, kind: Any) -> None:
         raise ConfigError(f"{path}={_shown(value)}: must be {_words(kind)}.")
 
 
-def check_fields(config: Mapping[str, Any]) -> None:
+def check_fields(config: Mapping[str, Any], fields: Mapping[str, Field] = FIELDS) -> None:
     """Check every run-wide option's type and range.
 
     Raises:
         ConfigError: at the first that is wrong.
     """
-    for path, field in FIELDS.items():
+    for path, field in fields.items():
         value = lookup(config, path)
         if value is MISSING:
-            continue
+            raise ConfigError(f"{path}: this option is missing; give it a value again.")
         check_type(path, value, field.kind)
         if isinstance(value, int | float) and not isinstance(value, bool):
             in_range(path, value, low=field.low, above=field.above, high=field.high)
@@ -82,7 +82,7 @@ def check_section(config: Mapping[str, Any], section: str) -> None:
     for key in config.get(section) or {}:
         if key not in known:
             raise ConfigError(
-                f"{section}.{key}: no such option; {section} has {', '.join(known)}{nearest(key, known)}"
+                f"{section}.{key}: no such option; {section} has {', '.join(known)}{nearest(key, known) or '.'}"
             )
 
 
@@ -142,7 +142,7 @@ def _words(kind: Any) -> str:
             return "a mapping"
         if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
             return f"a list of {len(arguments)} values, each {_words(arguments[0])}"
-        inner = f" of {_words(arguments[0])} each" if arguments else ""
+        inner = f", each entry {_words(arguments[0])}" if arguments else ""
         return f"a list{inner}"
     plain = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     if kind is None or kind is type(None):

@@ -1,4 +1,4 @@
-"""The cache of decoded images: one folder per source and preprocessing, written whole or not at all."""
+"""The cache of decoded images: one folder per source and preprocessing, written whole or never."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def open_or_build(
 ) -> ImageSet:
     """Open the cached set, building it first where it is not there.
 
-    A lock makes a second run wait for the first one's work; where the file system has no locks both build
-    and the one that ends first wins. A killed builder leaves a folder that is never opened and is removed
-    by the next one.
+    A lock makes a second run wait for the first one's work; where the file system has no locks both
+    build and the one that ends first wins. A killed builder leaves a folder that is never opened
+    and is removed by the next one.
 
     Args:
         name: the data set, for messages and the folder's name.
@@ -117,7 +117,7 @@ def open_or_build(
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock that the system frees when this process ends; yields False where there are none."""
+    """Hold a lock that dies with this process; yields False on systems that have none."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -160,8 +160,11 @@ def _build(
             with (work / "labels.npy").open("wb") as file:
                 np.save(file, labels)
                 sync(file.fileno())
-        meta = {"fingerprint": digest.hexdigest()[:16], "notes": list(filled.notes)}
-        meta["labelled"] = filled.labels is not None
+        meta = {
+            "fingerprint": digest.hexdigest()[:16],
+            "notes": list(filled.notes),
+            "labelled": filled.labels is not None,
+        }
         with (work / "meta.json").open("w") as text:
             json.dump(meta, text, indent=1)
             text.flush()

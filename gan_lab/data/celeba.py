@@ -26,13 +26,13 @@ class Celeba:
     """Faces of celebrities, 178 x 218, cropped to the centre 178 x 178 and resized.
 
     Deep Learning Face Attributes in the Wild, arXiv:1411.7766. Read from torchvision's layout,
-    `<root>/celeba/img_align_celeba/` (or its `.zip`) with `list_eval_partition.txt`; without the list
-    the official ranges of numbers tell the split. torchvision's own class refuses a part of the set and
-    needs lists that images have no use for. There are no class labels.
+    `<root>/celeba/img_align_celeba/` (or its `.zip`) with `list_eval_partition.txt`; without the
+    list the official ranges of numbers tell the split. torchvision's own class refuses a part of
+    the set and needs lists that images have no use for. There are no class labels.
 
     Args:
-        root: torchvision's root, the set's own folder, its folder of images or its archive; None looks
-            in GAN_LAB_DATA, ./data and the downloads, then downloads.
+        root: torchvision's root, the set's own folder, its folder of images or its archive; None
+            looks in GAN_LAB_DATA, ./data and the downloads, then downloads.
         resolution: side of the images; above 178 they are enlarged.
         flip: mirror half of the images.
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
@@ -98,7 +98,7 @@ class Celeba:
 
 
 def _find(place: Path) -> _Source | None:
-    """Look for torchvision's layout, then take the place as the set's own folder, images or archive."""
+    """Look for torchvision's layout, then for the set's own folder, images or archive."""
     for folder in (place / "celeba", place):
         for images in (folder / IMAGES, folder / f"{IMAGES}.zip"):
             if images.exists():
@@ -122,7 +122,8 @@ def _read_partition(path: Path) -> dict[str, str]:
         return {name: SPLIT_NUMBERS[number] for name, number in rows}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"data=celeba: '{path}' is not CelebA's list of splits ({error!r}); get it again or remove it."
+            f"data=celeba: '{path}' is not CelebA's list of splits ({error!r}); "
+            "get it again or remove it."
         ) from error
 
 

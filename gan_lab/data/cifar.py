@@ -43,14 +43,14 @@ FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 class Cifar10:
     """Ten kinds of things, 32 x 32 colour.
 
-    Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009). Read from torchvision's
-    `<root>/cifar-10-batches-py/` or its archive, or from `{train,test}/<class>/` folders of images, plain
-    or in a `cifar10*.zip`, in the root, in `<root>/cifar10/` or in a folder below it. A part of the set
-    will do.
+    Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009). Read from
+    torchvision's `<root>/cifar-10-batches-py/` or its archive, or from `{train,test}/<class>/`
+    folders of images, plain or in a `cifar10*.zip`, in the root, in `<root>/cifar10/` or in a
+    folder below it. A part of the set will do.
 
     Args:
-        root: torchvision's root, or the set's own folder or archive; None looks in GAN_LAB_DATA, ./data
-            and the downloads, then downloads.
+        root: torchvision's root, or the set's own folder or archive; None looks in GAN_LAB_DATA,
+            ./data and the downloads, then downloads.
         resolution: 32 is raw, any other resizes.
         flip: mirror half of the images.
         on_error: what a bad image file does: "raise" stops, "skip" leaves it out and counts it.
@@ -82,11 +82,16 @@ class Cifar10:
             DataError: if the set is missing or damaged.
         """
         check_split(self.name, split, self.splits)
+
+        def find(place: Path) -> list[Path] | Path | None:
+            files = _find_batches(place, split)
+            return _find_tree(place) if files is None else files
+
         source = locate(
             name=self.name,
             title="CIFAR-10",
             root=self.root,
-            find=lambda place: _find_batches(place, split) or _find_tree(place),
+            find=find,
             fetch=_fetch,
             holds=f"{FOLDER}/ or cifar10/",
             page="the CIFAR-10 page of the University of Toronto (the Python version)",

@@ -1,4 +1,4 @@
-"""From the bytes of one file to pixels: every kind of jpg, png and webp, or a plain reason why not."""
+"""From the bytes of a file to pixels: every kind of jpg, png and webp, or a reason why not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, decode_png
 
 JPEG = b"\xff\xd8\xff"
 PNG = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
 
 
 class BadImageError(ValueError):
@@ -21,10 +22,10 @@ class BadImageError(ValueError):
 def decode(data: bytes, channels: int) -> Tensor:
     """Decode one image.
 
-    Plain JPEGs go through torchvision (twice as fast as Pillow, the same pixels), 16-bit PNGs too (Pillow
-    clips grey ones); Pillow does the rest. EXIF orientation is applied, transparent pixels are composited
-    on white, 16 bits become 8 by rounding x / 257, colour profiles are ignored, and the kind is told from
-    the content, not from the name.
+    Plain JPEGs go through torchvision (twice as fast as Pillow, the same pixels), 16-bit PNGs too
+    (Pillow clips grey ones); Pillow does the rest. EXIF orientation is applied, transparent pixels
+    are composited on white, 16 bits become 8 by rounding x / 257, colour profiles are ignored, and
+    the kind is told from the content, not from the name.
 
     Args:
         data: the file's content.
@@ -42,7 +43,7 @@ def decode(data: bytes, channels: int) -> Tensor:
         pixels = _pixels(data)
     except UnidentifiedImageError:
         raise BadImageError("is not an image") from None
-    except BadImageError:
+    except (BadImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise what they like: SyntaxError, struct.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -53,7 +54,7 @@ def decode(data: bytes, channels: int) -> Tensor:
 
 
 def luminance(rgb: Tensor) -> Tensor:
-    """Return the grey of uint8 RGB, shape (3, H, W) to (1, H, W), equal to Pillow's convert("L")."""
+    """Turn uint8 RGB (3, H, W) into grey (1, H, W), as Pillow's convert("L") does."""
     red, green, blue = rgb.to(torch.int32)
     grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
     return grey.to(torch.uint8)[None]
@@ -76,8 +77,7 @@ def _pixels(data: bytes) -> Tensor:
         if pixels is not None:
             return pixels
     if data.startswith(PNG):
-        # Pillow accepts a file cut just behind its last pixel; torchvision one without an end, too.
-        if b"IEND" not in data[-4096:] and b"IEND" not in data:
+        if PNG_END not in data:  # Pillow accepts a file cut just behind its last pixel
             raise BadImageError("is truncated (it has no end marker)")
         if len(data) > 24 and data[24] == 16:
             return _png16(data)

@@ -22,13 +22,15 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 class FashionMini:
-    """Pictures of clothing, 28 x 28 grey: 1,000 of each of ten kinds to train, 200 of each held out.
+    """Pictures of clothing, 28 x 28 grey: 1,000 of each kind to train, 200 of each held out.
 
-    A part of Fashion-MNIST (arXiv:1708.07747), balanced and drawn once by `scripts/make_fashion_mini.py`;
-    the training images are from its official training split, the others from its test split.
+    A part of Fashion-MNIST (arXiv:1708.07747), balanced and drawn once by
+    `scripts/make_fashion_mini.py`; the training images are from its official training split, the
+    others from its test split.
 
     Args:
-        resolution: 28 is raw, 32 adds a black frame of two pixels, any other resizes the framed images.
+        resolution: 28 is raw, 32 adds a black frame of two pixels, any other resizes the framed
+            images.
         flip: mirror half of the images.
     """
 

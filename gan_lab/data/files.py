@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -82,7 +83,9 @@ def load_files(
     )
 
     def fill(writer: ImageWriter) -> Filled:
-        return _decode_all(writer, name=name, tree=tree, entries=entries, labels=labels, recipe=recipe)
+        return _decode_all(
+            writer, name=name, tree=tree, entries=entries, labels=labels, recipe=recipe
+        )
 
     size = recipe.resolution
     return open_or_build(
@@ -109,8 +112,10 @@ def _decode_all(
     bad: list[str] = []
     enlarged = 0
     size = recipe.resolution
-    with progress(len(entries), f"data={name}: decoding to {size}x{size} (once)") as advance:
-        for block in _blocks(name, tree, entries, recipe):
+    title = f"data={name}: decoding to {size}x{size} (once)"
+    blocks = _blocks(name, tree, entries, recipe)
+    with progress(len(entries), title) as advance, closing(blocks):
+        for block in blocks:
             writer.write(block.pixels)
             kept += block.kept
             bad += block.bad
@@ -121,20 +126,21 @@ def _decode_all(
     notes = []
     if bad:
         more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
-        verb = "file was" if len(bad) == 1 else "files were"
-        notes.append(
-            f"{len(bad):,} of {len(entries):,} {verb} skipped: {'; '.join(bad[:3])}{more}."
-        )
+        was = "was" if len(bad) == 1 else "were"
+        reasons = "; ".join(bad[:3])
+        notes.append(f"{len(bad):,} of {len(entries):,} files {was} skipped: {reasons}{more}.")
     if enlarged:
-        verb = "image is" if enlarged == 1 else "images are"
-        past = "was" if enlarged == 1 else "were"
+        verb, was = ("is", "was") if enlarged == 1 else ("are", "were")
         notes.append(
-            f"{enlarged:,} of {len(kept):,} {verb} smaller than {size}x{size} and {past} enlarged."
+            f"{enlarged:,} of {len(kept):,} images {verb} smaller than {size}x{size} "
+            f"and {was} enlarged."
         )
     return Filled(None if labels is None else labels[kept], tuple(notes))
 
 
-def _blocks(name: str, tree: Tree, entries: Sequence[Entry], recipe: Recipe) -> Iterator[_Block]:
+def _blocks(
+    name: str, tree: Tree, entries: Sequence[Entry], recipe: Recipe
+) -> Generator[_Block, None, None]:
     """Yield decoded blocks in order; at most two per thread wait, so memory stays bounded.
 
     Threads suffice: decoding and resizing leave Python's lock free.
@@ -187,6 +193,8 @@ def _decode_block(
 def _read(tree: Tree, entry: Entry) -> bytes:
     try:
         return tree.read(entry)
+    except MemoryError:
+        raise
     except OSError as error:
         raise BadImageError(f"cannot be read ({error.strerror or error})") from error
     except Exception as error:  # archives: bad CRC, unknown compression, encryption

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def centre_square(image: Tensor) -> Tensor:
-    """Crop (C, H, W) to the square of its short side, at the centre; 178 x 218 keeps rows 20 to 197."""
+    """Crop (C, H, W) to the centre square of its short side; 218 rows x 178 keep rows 20 to 197."""
     height, width = image.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -37,7 +37,7 @@ def fit(image: Tensor, resolution: int) -> Tensor:
 
 
 def pad_to_32(images: Tensor) -> Tensor:
-    """Frame 28 x 28 digits with two black pixels, so that networks that double sizes can make them."""
+    """Frame 28 x 28 digits with two black pixels: 32 can be made by doubling."""
     return F.pad(images, (2, 2, 2, 2), value=0)
 
 

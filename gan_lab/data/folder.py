@@ -20,14 +20,14 @@ TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
 class ImageFolder:
-    """All jpg, png and webp below a folder or in a zip archive, cropped to the centre square and resized.
+    """All jpg, png and webp in a folder or zip archive, cropped to the centre square and resized.
 
-    Labels are the sub-folders: once the folders that all images share are taken off, the first one that
-    remains. With an image outside of any, or one sub-folder only, there are no labels.
+    Labels are the sub-folders: once the folders that all images share are taken off, the first one
+    that remains. With an image outside of any, or one sub-folder only, there are no labels.
 
-    Folders train/ and test/ (or val/, valid/, validation/) side by side are taken as splits; otherwise all
-    images are for training, less the share `holdout`, drawn by a hash of the name so that adding an image
-    moves no other.
+    Folders train/ and test/ (or val/, valid/, validation/) side by side are taken as splits;
+    otherwise all images are for training, less the share `holdout`, drawn by a hash of the name so
+    that adding an image moves no other.
 
     Args:
         root: the folder or archive; archives inside a folder are read too.
@@ -72,15 +72,17 @@ class ImageFolder:
             if not tree.entries:
                 others = " ".join(tree.left_out())
                 raise DataError(
-                    f"data={self.name}: no jpg, png or webp image in '{self.root}'; point data.root at a "
-                    f"folder or zip archive of images.{' ' + others if others else ''}"
+                    f"data={self.name}: no jpg, png or webp image in '{self.root}'; "
+                    "point data.root at a folder or zip archive of images."
+                    f"{' ' + others if others else ''}"
                 )
             return self._load(tree, split)
 
     def _found(self) -> Path:
         if self.root is None:
             raise DataError(
-                f"data={self.name}: data.root is not set; point it at a folder or zip archive of images."
+                f"data={self.name}: data.root is not set; "
+                "point it at a folder or zip archive of images."
             )
         root = Path(self.root).expanduser()
         if not root.exists():
@@ -97,8 +99,9 @@ class ImageFolder:
         chosen = [index for index, found in enumerate(splits) if found == split]
         if not chosen:
             raise DataError(
-                f"data={self.name}: there is no {split} split in '{self.root}'; set data.holdout=0.1 to "
-                "keep a tenth of the images for it, or sort them into folders train/ and test/."
+                f"data={self.name}: there is no {split} split in '{self.root}'; "
+                "set data.holdout=0.1 to keep a tenth of the images for it, or sort them into "
+                "folders train/ and test/."
             )
         entries: Sequence[Entry] = [tree.entries[index] for index in chosen]
         return load_files(
@@ -129,11 +132,13 @@ class ImageFolder:
 
 def _without_shared(names: list[str]) -> list[str]:
     """Take off the folders that all names begin with."""
-    parents = [name.rsplit("/", 1)[0] + "/" if "/" in name else "" for name in names]
-    first, last = min(parents), max(parents)
-    shared = os.path.commonprefix([first, last])
-    cut = shared.rfind("/") + 1
-    return [name[cut:] for name in names]
+    folders = [name.split("/")[:-1] for name in names]
+    depth = 0
+    for first, last in zip(min(folders), max(folders)):  # what these two share, all share
+        if first != last:
+            break
+        depth += 1
+    return [name.split("/", depth)[-1] for name in names]
 
 
 def _labels(below: list[str]) -> tuple[tuple[str, ...], np.ndarray | None]:

@@ -14,10 +14,12 @@ class ImageSet:
     Attributes:
         name: the data set, as in `data=celeba`.
         split: "train", "test", ...
-        images: uint8, shape (N, C, H, W), in memory or a read-only memory map of the cache: never write to it.
+        images: uint8, shape (N, C, H, W), in memory or a read-only memory map of the cache: never
+            write to it.
         labels: int64, shape (N,), or None.
         classes: names of the labels; empty where there are none.
-        fingerprint: hash of the pixels and labels, so the same images have the same one wherever they lie.
+        fingerprint: hash of the pixels and labels, so the same images have the same one wherever
+            they lie.
         notes: sentences for the user, such as "3,600 of CelebA's 162,770 train images are here."
     """
 

@@ -36,12 +36,14 @@ FOLDERS = ("MNIST", "FashionMNIST")
 class Mnist:
     """Handwritten digits, 28 x 28 grey.
 
-    Files are read as torchvision keeps them, `<root>/MNIST/raw/`, unpacked or as `.gz`; the root may also
-    be that folder itself. Nothing is written there.
+    Files are read as torchvision keeps them, `<root>/MNIST/raw/`, unpacked or as `.gz`; the root
+    may also be that folder itself. Nothing is written there.
 
     Args:
-        root: torchvision's root; None looks in GAN_LAB_DATA, ./data and the downloads, then downloads.
-        resolution: 28 is raw, 32 adds a black frame of two pixels, any other resizes the framed images.
+        root: torchvision's root; None looks in GAN_LAB_DATA, ./data and the downloads, then
+            downloads.
+        resolution: 28 is raw, 32 adds a black frame of two pixels, any other resizes the framed
+            images.
         flip: mirror half of the images; digits have a left and a right, so not by default.
     """
 
@@ -53,7 +55,9 @@ class Mnist:
     splits: tuple[str, ...] = ("train", "test")
     classes: tuple[str, ...] = tuple("0123456789")
 
-    def __init__(self, *, root: str | None = None, resolution: int = 32, flip: bool = False) -> None:
+    def __init__(
+        self, *, root: str | None = None, resolution: int = 32, flip: bool = False
+    ) -> None:
         check_options(resolution=resolution)
         self.root = root
         self.resolution = resolution
@@ -113,8 +117,8 @@ class Mnist:
         images, labels = read_idx(image_file), read_idx(label_file)
         if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
             raise DataError(
-                f"'{image_file}' {images.shape} and '{label_file}' {labels.shape} do not belong together; "
-                "get them again."
+                f"'{image_file}' {images.shape} and '{label_file}' {labels.shape} do not belong "
+                "together; get them again."
             )
         pixels = torch.from_numpy(images.copy())[:, None]
         return fit_digits(pixels, self.resolution), labels.astype(np.int64)
@@ -123,7 +127,8 @@ class Mnist:
 class FashionMnist(Mnist):
     """Pictures of clothing, 28 x 28 grey, in MNIST's format; `<root>/FashionMNIST/raw/`.
 
-    Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms, arXiv:1708.07747.
+    Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms,
+    arXiv:1708.07747.
     """
 
     name = "fashion_mnist"

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 20.0  # for one answer from the network
 
 
 def places(root: str | None) -> list[Path]:
-    """Return the folders to look in: data.root alone, else GAN_LAB_DATA, ./data and the downloads."""
+    """Return where to look: data.root alone, else GAN_LAB_DATA, ./data and the downloads."""
     if root is not None:
         return [Path(root).expanduser()]
     shared = os.environ.get("GAN_LAB_DATA")

@@ -28,10 +28,10 @@ def check_enough(images: ImageSet, batch_size: int) -> None:
 class Batches:
     """Endless batches of a set, shuffled anew each time it was seen once.
 
-    Epoch e is the stream's images e*N .. (e+1)*N-1: a permutation and a choice of mirrored images, both
-    drawn from (seed, e) alone. A batch is a window of the stream, which may cross from one epoch into
-    the next, so no image is left over, and starting at an image count continues exactly there. Rank r
-    takes the r-th slice of each window.
+    Epoch e is the stream's images e*N .. (e+1)*N-1: a permutation and a choice of mirrored images,
+    both drawn from (seed, e) alone. A batch is a window of the stream, which may cross from one
+    epoch into the next, so no image is left over, and starting at an image count continues exactly
+    there. Rank r takes the r-th slice of each window.
 
     Args:
         images: the set.
@@ -48,9 +48,11 @@ class Batches:
         DataError: if the set is smaller than one batch.
 
     Example:
-        >>> batches = iter(Batches(FashionMini().load("train"), batch_size=64, seed=0, flip=False,
-        ...                        device=torch.device("cpu")))
-        >>> next(batches)["images"].shape
+        >>> import torch
+        >>> from gan_lab.data.fashion_mini import FashionMini
+        >>> images, cpu = FashionMini().load("train"), torch.device("cpu")
+        >>> batches = Batches(images, batch_size=64, seed=0, flip=False, device=cpu)
+        >>> next(iter(batches))["images"].shape
         torch.Size([64, 1, 32, 32])
     """
 
@@ -95,7 +97,8 @@ class Batches:
         """Return this rank's part of the batch whose first image is the stream's `position`-th.
 
         Returns:
-            "images", float32 (n, C, H, W) in [-1, 1], and "labels", int64 (n,), if the set has them.
+            "images", float32 (n, C, H, W) in [-1, 1], and "labels", int64 (n,), if the set has
+            them.
         """
         count = self.batch_size // self.ranks
         order, mirrored = self._window(position + self.rank * count, count)
@@ -128,14 +131,18 @@ class Batches:
             # Drawn on the CPU, so that every device sees the same stream.
             order = torch.randperm(len(self.images), generator=self._generator("order", epoch))
             flags = torch.randint(
-                0, 2, (len(self.images),), generator=self._generator("flip", epoch), dtype=torch.uint8
+                0,
+                2,
+                (len(self.images),),
+                generator=self._generator("flip", epoch),
+                dtype=torch.uint8,
             )
             self._epochs = {e: kept for e, kept in self._epochs.items() if abs(e - epoch) == 1}
             self._epochs[epoch] = order.to(self.images.device), flags.bool().to(self.device)
         return self._epochs[epoch]
 
     def _generator(self, purpose: str, epoch: int) -> torch.Generator:
-        # A real hash: the CPU generator keeps 32 bits of a seed, so sums and packed numbers collide.
+        # A real hash: CPU generators keep 32 bits of a seed, so sums and packed numbers collide.
         digest = hashlib.sha256(f"{self.seed}/{purpose}/{epoch}".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 

@@ -1,4 +1,4 @@
-"""The image files of a folder or zip archive: their names, what changes when one is replaced, their bytes."""
+"""The image files of a folder or zip archive: names, stamps and contents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Entry:
 
     Attributes:
         name: path below the tree's root, with slashes; "photos.zip/cats/1.jpg" lies in an archive.
-        stamp: changes when the file is replaced or touched: size and time, in archives size and CRC.
+        stamp: changes when the file is replaced or touched: size and time, in archives size and
+            CRC.
         archive: the archive that holds it, or None.
         member: its path on disk, or its name in the archive.
     """
@@ -33,10 +34,11 @@ class Entry:
 
 @dataclass
 class Tree:
-    """All images below a folder or in an archive, sorted by name; a context manager that closes archives.
+    """All images below a folder or in an archive, sorted by name; as a context, closes archives.
 
-    Archives inside the folder count as folders, unless one lies unpacked beside it. Hidden files and those of other kinds are left out; the
-    latter are counted in `others` by suffix. Links to folders are followed, each folder once.
+    Archives inside the folder count as folders, unless one lies unpacked beside it. Hidden files
+    and those of other kinds are left out; the latter are counted in `others` by suffix. Links to
+    folders are followed, each folder once.
     """
 
     root: Path
@@ -68,7 +70,9 @@ class Tree:
             return ()
         kinds = ", ".join(suffix or "no suffix" for suffix, _ in self.others.most_common(4))
         count = sum(self.others.values())
-        return (f"{count:,} other {'file was' if count == 1 else 'files were'} left out ({kinds}).",)
+        return (
+            f"{count:,} other {'file was' if count == 1 else 'files were'} left out ({kinds}).",
+        )
 
 
 def scan(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Tree:

@@ -1,4 +1,4 @@
-"""Writes images one after another into a .npy file, whose number may turn out smaller than expected."""
+"""Writes images one after another into a .npy file; there may be fewer than expected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class ImageWriter:
                 file.seek(0)
                 self._header(self.count)
                 if file.tell() != self._start:
-                    raise RuntimeError("numpy's header grew; it should leave room for the first axis")
+                    raise RuntimeError(
+                        "numpy's header grew; it should leave room for the first axis"
+                    )
             file.flush()
             os.fsync(file.fileno())
 
@@ -46,7 +48,9 @@ class ImageWriter:
         """Append uint8 images, shape (n, C, H, W)."""
         pixels = np.ascontiguousarray(images)
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.shape[1:]:
-            raise ValueError(f"expected uint8 (n, {self.shape[1:]}), got {pixels.dtype} {pixels.shape}")
+            raise ValueError(
+                f"expected uint8 (n, {self.shape[1:]}), got {pixels.dtype} {pixels.shape}"
+            )
         self._file.write(pixels.data)
         self.digest.update(pixels.data)
         self.count += len(pixels)

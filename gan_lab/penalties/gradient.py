@@ -179,7 +179,7 @@ class GradientPenalty(GradientTerm):
         """Return the unweighted penalty, shape ()."""
         real, fake = play.real.detach(), play.fake.detach()
         epsilon = play.uniform("gradient_penalty/epsilon", (real.shape[0], 1, 1, 1))
-        points = (epsilon * real + (1 - epsilon) * fake).requires_grad_(True)
+        points = torch.lerp(fake.float(), real, epsilon).requires_grad_(True)
         return norm_centered(play.discriminate(points).logits, points, target=self.target)
 
 

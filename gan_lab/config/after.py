@@ -1,0 +1,68 @@
+"""Options of the commands that take a finished run: sample and evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lab.config.resume import key_of
+from gan_lab.config.schema import Field, check_fields
+from gan_lab.errors import ConfigError, nearest
+
+PATHS = ("run", "out", "checkpoint", "data.root", "metrics.weights")
+
+
+def quote_paths(arguments: list[str]) -> list[str]:
+    """Quote paths for Hydra, which would stumble over the = and , in `run=outputs/lr=1,seed=2`."""
+    if {"-m", "--multirun"} & set(arguments):
+        return arguments  # there a comma separates runs
+    quoted = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in PATHS and value != "null" and value[:1] not in ("'", '"', ""):
+            value = "'" + value.replace("'", "\\'") + "'"
+        quoted.append(f"{key}{equals}{value}")
+    return quoted
+
+
+def options_of(
+    config: DictConfig, fields: Mapping[str, Field], groups: Collection[str] = ()
+) -> dict[str, Any]:
+    """The command's options as plain values.
+
+    Args:
+        config: as composed.
+        fields: the options by dotted path.
+        groups: roots that are parts and check themselves.
+
+    Raises:
+        ConfigError: at an option that is unknown, missing or wrong.
+    """
+    options = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(options, dict)
+    for path in _leaves({k: v for k, v in options.items() if k not in groups}):
+        if path not in fields:
+            near = nearest(path, [*fields, *groups])
+            raise ConfigError(f"{path}: no such option{near or '; see --help.'}")
+    if options["run"] is None:
+        raise ConfigError(
+            "run=: no run is given; set run=<folder> to the run folder that training printed."
+        )
+    check_fields(options, fields)
+    return options
+
+
+def user_keys() -> list[str]:
+    """Dotted paths that the user set on this command line."""
+    return [key_of(override) for override in HydraConfig.get().overrides.task]
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key, value in node.items():
+        path = f"{prefix}{key}"
+        found += _leaves(value, f"{path}.") if isinstance(value, Mapping) else [path]
+    return found

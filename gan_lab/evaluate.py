@@ -1,0 +1,121 @@
+"""Scores of a trained generator: `python -m gan_lab.evaluate run=<folder> metrics=fid`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from omegaconf import DictConfig
+
+from gan_lab.config.after import options_of, quote_paths, user_keys
+from gan_lab.config.command import CONF, run_command
+from gan_lab.config.schema import Field
+from gan_lab.console import Console
+from gan_lab.errors import ConfigError, GanLabError
+
+if TYPE_CHECKING:
+    from gan_lab.pretrained import Pretrained
+
+OPTIONS = {
+    "run": Field(str),
+    "checkpoint": Field(str),
+    "out": Field(str | None),
+    "ema": Field(bool),
+    "device": Field(str),
+    "data.root": Field(str | None),
+}
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
+def job(config: DictConfig) -> float:
+    """Score, save, and say the values; returns the one that ranks."""
+    options = options_of(config, OPTIONS, groups=("metrics",))
+    result, out = evaluate(options, user_keys())
+    for key, value in result["values"].items():
+        sys.stdout.write(f"{key} {value:.6g}\n")
+    sys.stdout.write(f"{out}\n")
+    return float(next(iter(result["values"].values())))
+
+
+def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[dict[str, Any], Path]:
+    """Score a checkpoint as conf/evaluate.yaml describes, with the latents of training's evaluations.
+
+    Args:
+        options: the composed options, plain.
+        keys: dotted paths that the user set; an unknown one below metrics is an error.
+
+    Returns:
+        Values with everything they depend on, and the JSON file that holds the same.
+    """
+    from gan_lab.config.build import build_metric, build_source
+    from gan_lab.pretrained import load
+
+    metric = build_metric({"metrics": options["metrics"]}, keys)
+    if metric is None:
+        raise ConfigError(
+            "metrics=none: there is nothing to evaluate; choose metrics=small or fid."
+        )
+    model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
+    source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
+    say = Console()
+    metric.prepare(source, model.device)
+    for note in metric.notes:
+        say(note)
+    sample = model.sampler(seed=_evaluation_seed(), batch_norm=metric.batch_norm)
+    say(f"This will take about {metric.estimate_seconds(sample):.0f} s.")
+    score = metric.score(sample)
+    protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}
+    result = {
+        "values": score.values,
+        "protocol": protocol,
+        "checkpoint": str(model.checkpoint),
+        "iteration": model.iteration,
+        "images_seen": model.images_seen,
+        "seconds": score.seconds,
+    }
+    name = f"{metric.key.removeprefix('metric/')}-{metric.num_samples}"
+    out = Path(
+        options["out"] or model.folder.path / "eval" / f"{_weights(options, model)}-{name}.json"
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n")
+    except OSError as error:
+        raise GanLabError(f"out={out}: the result cannot be written ({error.strerror}).") from error
+    return result, out
+
+
+def _evaluation_seed() -> int:
+    from gan_lab.callbacks.evaluation import EVALUATION_SEED
+
+    return EVALUATION_SEED
+
+
+def _weights(options: Mapping[str, Any], model: Pretrained) -> str:
+    return model.checkpoint.stem + ("" if options["ema"] else "-raw")
+
+
+def _data(trained: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's data options with the root of now."""
+    if given["root"] is None:
+        return dict(trained)
+    if "root" not in trained:
+        name = str(trained["_target_"]).rpartition(".")[2]
+        raise ConfigError(
+            f"data.root={given['root']}: the run's data set {name} has no such option."
+        )
+    return {**trained, "root": given["root"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return run_command("gan_lab.evaluate", job, given, prepare=quote_paths)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

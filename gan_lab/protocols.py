@@ -1,0 +1,36 @@
+"""Under which protocol a metric was measured, and when two values may be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Keys of records that are no distances.
+NOT_DISTANCES = ("metric/seconds", "metric/time_share")
+
+
+def distances(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The metric values of a record; the first one ranks."""
+    return {k: v for k, v in record.items() if k.startswith("metric/") and k not in NOT_DISTANCES}
+
+
+def identity(protocol: Mapping[str, Any]) -> str:
+    """A text that is equal for protocols whose values may be compared; times do not count."""
+    timeless = {k: v for k, v in protocol.items() if "seconds" not in k and "time" not in k}
+    return json.dumps(timeless, sort_keys=True)
+
+
+def describe(protocol: Mapping[str, Any]) -> str:
+    """What people ask for first, in one line."""
+    get = protocol.get
+    split = f" ({get('split')})" if get("split") else ""
+    feature = f", feature {get('feature')}" if get("feature") else ""
+    parts = [
+        f"{get('num_samples'):,} samples" if get("num_samples") else "",
+        f"{get('num_reals'):,} reals of {get('data')}{split}" if get("num_reals") else "",
+        f"{get('extractor')}{feature}" if get("extractor") else "",
+        "raw weights" if get("ema") is False else "",
+        "batch statistics in the generator" if get("batch_norm") == "batch" else "",
+    ]
+    return "; ".join(part for part in parts if part) or "protocol not recorded"

@@ -1,0 +1,86 @@
+"""A player that the engine was not written for trains, resumes and samples without a change to gan_lab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from gan_lab.checkpoint import load_checkpoint
+from gan_lab.config.build import build
+from gan_lab.train import main
+from tests.conftest import REPOSITORY, batches, play_rounds
+
+COMMAND = [
+    f"--config-dir={REPOSITORY / 'tests' / 'toy' / 'conf'}", "model=twins", "allow_targets=[tests.]",
+    "data.resolution=16", "data.batch_size=16", "logger=none", "metrics.num_samples=64", "metrics.num_reals=64",
+    "metrics.every_kimg=0.05", "samples.num=4", "max_kimg=null", "log_every_rounds=1",
+]  # fmt: skip
+
+
+def tensors(path):
+    state = load_checkpoint(path)
+    return state, torch.cat([v.double().flatten() for v in flat(state["networks"], state["players"])])
+
+
+def flat(*nodes):
+    for node in nodes:
+        if isinstance(node, dict):
+            yield from flat(*node.values())
+        elif isinstance(node, list | tuple):
+            yield from flat(*node)
+        elif isinstance(node, torch.Tensor):
+            yield node
+
+
+def test_it_trains_from_the_command_line_and_resumes_bit_for_bit(tmp_path):
+    assert main([*COMMAND, "max_rounds=9", f"hydra.run.dir={tmp_path}/straight"]) == 0
+    assert main([*COMMAND, "max_rounds=4", f"hydra.run.dir={tmp_path}/halves"]) == 0
+    assert main([f"resume={tmp_path}/halves", "max_rounds=9"]) == 0
+
+    state, straight = tensors(tmp_path / "straight/checkpoints/last.ckpt")
+    other, halves = tensors(tmp_path / "halves/checkpoints/last.ckpt")
+    assert state["clock"] == other["clock"]
+    assert state["clock"]["generator_updates"] == 4
+    assert torch.equal(straight, halves)
+    records = [json.loads(line) for line in (tmp_path / "halves/metrics.jsonl").read_text().splitlines()]
+    keys = set().union(*records)
+    assert {"loss/generators/tie", "loss/discriminator_a", "loss/discriminator_b", "lr/generators",
+            "grad_norm/discriminator_b", "metric/small_frechet"} <= keys  # fmt: skip
+    rounds = [r["iteration"] for r in records if "loss/discriminator_a" in r]
+    assert rounds == list(range(1, 10)), "a resumed run continues its records"
+
+
+@pytest.fixture
+def twins():
+    import hydra
+    from omegaconf import OmegaConf
+
+    from gan_lab.config.command import CONF
+
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
+        toy = REPOSITORY / "tests" / "toy" / "conf"
+        config = hydra.compose("train", [*COMMAND[1:], f"hydra.searchpath=[file://{toy}]"])
+    return build(OmegaConf.to_container(config, resolve=True)).game
+
+
+def test_the_tie_reaches_both_generators_and_no_discriminator(twins):
+    twins.configure_optimizers()
+    step = next(s for s in twins.script if s.player == "generators")
+    only_tie = type(step)("generators", {"tie": step.terms["tie"]})
+    batch = next(batches(resolution=16))
+    twins.update(only_tie, twins.playing["generators"], batch, 16, False)
+    for network in (twins.generator_a, twins.generator_b):
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+    for network in (twins.discriminator_a, twins.discriminator_b):
+        assert all(p.grad is None for p in network.parameters())
+
+
+def test_it_trains_by_the_public_api(twins):
+    play_rounds(twins, batches(resolution=16), 4)
+    assert twins.clock.generator_updates == 2
+    values = twins.read_meter()
+    assert values["loss/generators"] == pytest.approx(
+        sum(v for k, v in values.items() if k.startswith("loss/generators/"))
+    )

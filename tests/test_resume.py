@@ -1,0 +1,173 @@
+"""Resume is exact: after a stop, after kills at random moments, and whatever evaluation does meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from gan_lab.checkpoint import load_checkpoint
+from gan_lab.train import main
+
+SMALL = [
+    "logger=none", "generator.width=8", "discriminator.width=8", "data.batch_size=16", "samples.num=4",
+    "metrics.num_samples=32", "metrics.num_reals=32", "max_kimg=null", "log_every_rounds=1",
+]  # fmt: skip
+MODELS = {
+    "dcgan": ["model=dcgan"],
+    "wgan_gp": ["model=wgan_gp", "generator=dcgan", "discriminator=dcgan", "model.n_critic=3"],
+}
+
+
+def leaves(node, path=""):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, f"{path}/{key}")
+    elif isinstance(node, list | tuple):
+        for index, value in enumerate(node):
+            yield from leaves(value, f"{path}/{index}")
+    else:
+        yield path, node
+
+
+def assert_same_state(one, other):
+    """Clock, networks, optimizers and averages are bit-identical."""
+    keys = ("clock", "networks", "players")
+    a, b = ({k: v for key in keys for k, v in leaves(s[key], key)} for s in (one, other))
+    assert a.keys() == b.keys()
+    wrong = [
+        k for k in a
+        if not (torch.equal(a[k], b[k]) if isinstance(a[k], torch.Tensor) else a[k] == b[k])
+    ]  # fmt: skip
+    assert not wrong, f"{len(wrong)} of {len(a)} differ, such as {wrong[:3]}"
+
+
+def last(folder):
+    return load_checkpoint(folder / "checkpoints" / "last.ckpt")
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_n_and_resume_and_n_are_2n(tmp_path, name):
+    command = [*MODELS[name], *SMALL, "metrics.every_kimg=0.05"]
+    assert main([*command, "max_rounds=14", f"hydra.run.dir={tmp_path}/straight"]) == 0
+    assert main([*command, "max_rounds=7", f"hydra.run.dir={tmp_path}/halves"]) == 0
+    assert main([f"resume={tmp_path}/halves/checkpoints/last.ckpt", "max_rounds=14"]) == 0
+    assert_same_state(last(tmp_path / "straight"), last(tmp_path / "halves"))
+
+    def values(folder):
+        # The half run evaluates at its own end too; everything else must agree.
+        return [
+            {k: v for k, v in r.items() if not k.startswith(("speed/", "metric/", "memory/"))}
+            for r in records(folder)
+            if "loss/generator" in r
+        ]
+
+    assert values(tmp_path / "halves") == values(tmp_path / "straight")
+
+
+def test_evaluation_does_not_disturb_training(tmp_path):
+    """A generator with batch norm and dropout, with three evaluations and more, and with none."""
+    command = ["model=dcgan", "generator.dropout=0.3", *SMALL, "max_rounds=20"]
+    often = [*command, "metrics.every_kimg=0.06", "samples.every_kimg=0.05", "checkpoint.every_kimg=0.03"]
+    never = [*command, "metrics=none", "samples.every_kimg=0"]
+    never = [option for option in never if not option.startswith("metrics.num")]
+    assert main([*often, f"hydra.run.dir={tmp_path}/often"]) == 0
+    assert main([*never, f"hydra.run.dir={tmp_path}/never"]) == 0
+    scores = [r for r in records(tmp_path / "often") if "metric/small_frechet" in r]
+    assert len(scores) >= 3 + 2
+    assert_same_state(last(tmp_path / "often"), last(tmp_path / "never"))
+
+
+KILLER = """
+import os, signal, sys, torch
+from gan_lab.train import main
+
+saves, save = int(sys.argv[1]), torch.save
+
+def torn(state, file):
+    global saves
+    saves -= 1
+    if saves:
+        return save(state, file)
+    import io
+    whole = io.BytesIO()
+    save(state, whole)
+    file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = torn
+main(sys.argv[2:])
+"""
+
+
+def start(*arguments, code=("-m", "gan_lab.train")):
+    return subprocess.Popen(
+        [sys.executable, *code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def kills(folder, command, moments):
+    """Run, kill -9 at the moments (None: during a checkpoint's write), go on with resume=auto."""
+    for moment in moments:
+        if moment is None:
+            process = start("4", *command, code=("-c", KILLER))
+            process.wait(timeout=120)
+            torn = list((folder / "checkpoints").glob("*.ckpt.tmp-*"))
+            assert torn, "the kill must have met a checkpoint being written"
+        else:
+            process = start(*command)
+            before = sum(1 for _ in open(folder / "metrics.jsonl")) if (folder / "metrics.jsonl").exists() else 0  # noqa: PTH123, SIM115
+            deadline = time.monotonic() + 60
+            while process.poll() is None and time.monotonic() < deadline:
+                path = folder / "metrics.jsonl"
+                if path.exists() and len(path.read_bytes().splitlines()) > before:
+                    break
+                time.sleep(0.02)
+            time.sleep(moment)
+            process.kill()
+            process.wait(timeout=60)
+        assert process.returncode == -signal.SIGKILL, process.stdout.read()
+    process = start(*command)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "Resumed at iteration" in output
+    assert not list((folder / "checkpoints").glob("*.tmp-*")), "leftovers are removed"
+
+
+def killed_equals_straight(tmp_path, name, rounds, moments):
+    command = [
+        *MODELS[name], *SMALL, f"max_rounds={rounds}", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.8",
+    ]  # fmt: skip
+    assert main([*command, f"hydra.run.dir={tmp_path}/straight"]) == 0
+    folder = tmp_path / "killed"
+    kills(folder, [*command, "resume=auto", f"hydra.run.dir={folder}"], moments)
+    assert_same_state(last(tmp_path / "straight"), last(folder))
+    iterations = [r["iteration"] for r in records(folder) if "loss/discriminator" in r]
+    assert iterations == list(range(1, rounds + 1)), "records are neither lost nor doubled"
+
+
+def test_killed_during_a_checkpoint_and_once_more(tmp_path):
+    killed_equals_straight(tmp_path, "dcgan", 150, [0.2, None])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_killed_five_times_at_random_moments(tmp_path, name):
+    seed = int.from_bytes(os.urandom(4), "little")
+    print(f"moments are drawn from seed {seed}")
+    draw = random.Random(seed)
+    moments = [draw.uniform(0, 1.5) for _ in range(4)]
+    moments.insert(draw.randrange(5), None)
+    killed_equals_straight(tmp_path, name, 1500, moments)

@@ -1,0 +1,56 @@
+"""The options of metrics: each in its YAML with its default, ranges refused in one sentence."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from gan_lab.data.fashion_mini import FashionMini
+from gan_lab.errors import ConfigError
+from gan_lab.metrics.fid import Fid
+from gan_lab.metrics.small import SmallFrechet
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "metrics"
+
+
+@pytest.mark.parametrize(("file", "kind"), [("fid", Fid), ("small", SmallFrechet)])
+def test_the_yaml_lists_every_option_with_its_default(file, kind):
+    stored = yaml.safe_load((CONF / f"{file}.yaml").read_text())
+    assert stored.pop("_target_") == f"{kind.__module__}.{kind.__qualname__}"
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    assert stored == {p.name: p.default for p in parameters if p.name != "self"}
+
+
+def test_none_has_no_target():
+    assert yaml.safe_load((CONF / "none.yaml").read_text()) == {"_target_": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"num_samples": 1}, r"metrics.num_samples=1: must lie in \[2, inf\)"),
+        ({"num_reals": 1}, r"metrics.num_reals=1: must lie in"),
+        ({"batch_size": 0}, r"metrics.batch_size=0: must lie in"),
+        ({"every_kimg": -1}, r"metrics.every_kimg=-1: must lie in"),
+        ({"batch_norm": "standing"}, r"metrics.batch_norm=standing: must be one of running, batch"),
+        ({"feature": 512}, r"metrics.feature=512: must be one of 2048, 768, 192, 64"),
+        ({"resize": "pil"}, r"metrics.resize=pil: must be one of tf, antialias"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        Fid(**options)
+
+
+def test_an_unknown_split_is_named_before_anything_is_loaded():
+    with pytest.raises(ConfigError, match=r"metrics.split=tset: .* train, test; did you mean test"):
+        SmallFrechet(split="tset").prepare(FashionMini(), torch.device("cpu"))
+
+
+def test_only_2048_features_make_an_fid():
+    assert (Fid().key, Fid().kernel_key) == ("metric/fid", "metric/kid")
+    assert Fid(feature=768).key == "metric/fid_768"
+    assert Fid(feature=64).kernel_key == "metric/kid_64"
+    assert SmallFrechet.key == "metric/small_frechet"
