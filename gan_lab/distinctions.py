@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,10 @@ def distinctions(folders: Sequence[RunFolder]) -> list[Options]:
         path
         for run in runs[1:]
         for path, _, _ in differences(runs[0].config, run.config)
-        if path.split(".")[0] not in SILENT and path not in keys
+        if path.split(".")[0] not in SILENT
+        and path not in keys
+        # Another version may lack a path or have a new one: that says nothing about the run.
+        and all(lookup(other.config, path) is not MISSING for other in runs)
     )
     more = _differing([{path: run.value(path) for path in paths} for run in runs])
     kept = list(more[0] if more else {})[:MOST_PATHS]
@@ -74,12 +78,17 @@ class _Asked:
             value = lookup(self.config, key)
             if value is MISSING:
                 value = self.given.get(key, "-")
-        if isinstance(value, list):
-            return f"[{','.join(map(_shown, value))}]"
         return _shown(value)
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):  # a group of which several are chosen
+        value = [name for name, part in value.items() if isinstance(part, Mapping)]
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown, value))}]"
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):  # 1e-4 and 0.0001 are the same
+            return f"{float(value):g}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

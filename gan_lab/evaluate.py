@@ -12,7 +12,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.config.after import options_of, quote_paths, user_keys
-from gan_lab.config.command import CONF, run_command
+from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
 from gan_lab.console import Console
 from gan_lab.errors import ConfigError, GanLabError
@@ -31,6 +31,7 @@ OPTIONS = {
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
+@around_hydra
 def job(config: DictConfig) -> float:
     """Score, save, and say the values; returns the one that ranks."""
     options = options_of(config, OPTIONS, groups=("metrics",))
@@ -42,7 +43,7 @@ def job(config: DictConfig) -> float:
 
 
 def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[dict[str, Any], Path]:
-    """Score a checkpoint as conf/evaluate.yaml describes, with the latents of training's evaluations.
+    """Score a checkpoint as conf/evaluate.yaml describes, on the latents of training's evaluations.
 
     Args:
         options: the composed options, plain.

@@ -44,7 +44,8 @@ class RunFolder:
             if folder.config.is_file():
                 return folder
         raise CheckpointError(
-            f"{given}: no run folder is there (no config.yaml in it or above it); give the folder that training printed."
+            f"{given}: no run folder is there (no config.yaml in it or above it); "
+            "give the folder that training printed."
         )
 
     def records(self) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.config.after import options_of, quote_paths
-from gan_lab.config.command import CONF, run_command
+from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
 from gan_lab.errors import GanLabError
 
@@ -29,13 +29,14 @@ OPTIONS = {
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="sample")
+@around_hydra
 def job(config: DictConfig) -> None:
     """Draw, save, and say where."""
     sys.stdout.write(f"{save_samples(options_of(config, OPTIONS))}\n")
 
 
 def save_samples(options: Mapping[str, Any]) -> Path:
-    """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of PNG files."""
+    """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of them."""
     import torch
     from torchvision.io import write_png
 

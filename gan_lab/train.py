@@ -43,8 +43,7 @@ def train(config: DictConfig | Mapping[str, Any], folder: str | None = None) -> 
     """
     from gan_lab.training import new_folder, run_training
 
-    plain = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
-    assert isinstance(plain, dict)
+    plain: Any = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
     return run_training(plain, folder or new_folder(plain)).metric
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import traceback
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -74,7 +76,7 @@ def run_job(config: DictConfig) -> float | None:
         flags=_flags(hydra),
         choices={k: v for k, v in hydra.runtime.choices.items() if not k.startswith("hydra/")},
         group=folder.parent.name if sweep else None,
-        name=hydra.job.override_dirname if sweep else None,
+        name=job_name(hydra) if sweep else None,
     )
     try:
         return run_training(_plain(config), folder, command).metric
@@ -86,8 +88,9 @@ def run_job(config: DictConfig) -> float | None:
     except Exception as error:
         if not sweep:
             raise
-        job = hydra.job.override_dirname or str(hydra.job.num)
+        job = command.name or str(hydra.job.num)
         failed_jobs.append(job)
+        _note_failure(RunFolder(folder), command, error)
         said = str(error) if isinstance(error, GanLabError) else traceback.format_exc()
         Console()(f"The job {job} failed: {said}")
         if OmegaConf.select(config, "sweep.on_error") == "stop":
@@ -114,6 +117,37 @@ def run_training(
     run = RunFolder(folder)
     with Interrupts() as interrupts:
         return _Run(config, run, command, interrupts).go()
+
+
+def job_name(hydra: Any) -> str:
+    """A multirun job's overrides that its command line sweeps over; all where that is not known."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        given = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-")]
+        parsed = OverridesParser.create().parse_overrides(given)
+    except HydraException:  # a launcher's process has a command line of its own
+        parsed = []
+    swept = {key_of(one.input_line or "") for one in parsed if one.is_sweep_override()}
+    told = [one for one in hydra.overrides.task if key_of(one) in swept]
+    return ",".join(told) or str(hydra.job.override_dirname)
+
+
+def write_command(folder: RunFolder, command: Command) -> None:
+    """Write how a run was asked for to overrides.yaml."""
+    said = {
+        "overrides": [o for o in command.overrides if not key_of(o).startswith("hydra")],
+        "flags": list(command.flags),
+        "choices": dict(command.choices or {}),
+    }
+    write_atomically(folder.overrides, yaml.safe_dump(said, sort_keys=False))
+
+
+def _note_failure(folder: RunFolder, command: Command, error: Exception) -> None:
+    """Leave what a comparison of the sweep needs of a job that failed before it had a folder."""
+    if folder.path.is_dir() and not folder.status.is_file():
+        write_command(folder, command)
+        folder.write_status(state="failed", reason=str(error) or type(error).__name__)
 
 
 def new_folder(config: Mapping[str, Any]) -> Path:
@@ -189,14 +223,7 @@ class _Run:
         self.say = Console(self.folder.log)
         write_atomically(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
         if state is None:
-            said = {
-                "overrides": [
-                    o for o in self.command.overrides if not key_of(o).startswith("hydra")
-                ],
-                "flags": list(self.command.flags),
-                "choices": dict(self.command.choices or {}),
-            }
-            write_atomically(self.folder.overrides, yaml.safe_dump(said, sort_keys=False))
+            write_command(self.folder, self.command)
             self.folder.metrics.unlink(missing_ok=True)
         import json
 
@@ -257,7 +284,9 @@ class _Run:
         metric.prepare(source, device)
         sampler = Sampler(game.to(device), game.averaged_networks())
         seconds = metric.estimate_seconds(sampler)
-        self.say(f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s.")
+        self.say(
+            f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s."
+        )
 
     def restore(self, game: Any, state: Mapping[str, Any]) -> None:
         try:
@@ -295,9 +324,7 @@ class _Run:
             max_time=config["max_time"],
             interrupts=self.interrupts,
         )
-        status = Status(
-            reporter, every_rounds=config["log_every_rounds"], limits=limits, board={}
-        )
+        status = Status(reporter, every_rounds=config["log_every_rounds"], limits=limits, board={})
         evaluation = None
         if metric is not None:
             evaluation = Evaluation(
@@ -351,14 +378,16 @@ def newest(folder: Path) -> Path:
 
 
 def device_of(config: Mapping[str, Any]) -> str:
-    """cpu or cuda, as the strategy asks and the machine has.
+    """Cpu or cuda, as the strategy asks and the machine has.
 
     Raises:
         ConfigError: if a GPU is asked for and there is none.
     """
     accelerator = config["strategy"]["accelerator"]
     if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("strategy=gpu: torch sees no GPU on this machine; use strategy=cpu or auto.")
+        raise ConfigError(
+            "strategy=gpu: torch sees no GPU on this machine; use strategy=cpu or auto."
+        )
     return "cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
@@ -366,7 +395,9 @@ def choose_precision(name: str) -> str:
     """`auto` is bf16 where a GPU computes it natively, else fp32."""
     if name != "auto":
         return name
-    return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    return (
+        "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    )
 
 
 def make_trainer(config: Mapping[str, Any], callbacks: Sequence[Any]) -> Trainer:
@@ -415,10 +446,9 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(sentence(error)) from error
-    assert isinstance(plain, dict)
-    return plain
+    return cast(dict[str, Any], plain)
 
 
-def _flags(hydra: Any) -> Collection[str]:
+def _flags(hydra: Any) -> list[str]:
     folders = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
     return [part for path in folders for part in ("--config-dir", path)]

@@ -43,7 +43,11 @@ def no_network(monkeypatch):
     connect = socket.socket.connect
 
     def guarded(self, address):
-        local = self.family == socket.AF_UNIX or str(address[0]) in {"127.0.0.1", "::1", "localhost"}
+        local = self.family == socket.AF_UNIX or str(address[0]) in {
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        }
         if not local:
             raise OSError(f"tests have no network, but {address} was asked for")
         return connect(self, address)
@@ -69,11 +73,14 @@ def dcgan(*, width=8, resolution=32, penalty=None, norm="batch", dropout=0.0, **
     torch.manual_seed(0)
     game = GAN(
         generator=DcganGenerator(
-            resolution=resolution, channels=1, latent_dim=128, width=width, dropout=dropout, norm=norm
+            resolution=resolution,
+            channels=1,
+            latent_dim=128,
+            width=width,
+            dropout=dropout,
+            norm=norm,
         ),
-        discriminator=DcganDiscriminator(
-            resolution=resolution, channels=1, width=width, norm=norm
-        ),
+        discriminator=DcganDiscriminator(resolution=resolution, channels=1, width=width, norm=norm),
         latent=Normal(dim=128),
         loss=NonSaturating(),
         penalty=penalty or {},

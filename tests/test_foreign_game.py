@@ -21,7 +21,9 @@ COMMAND = [
 
 def tensors(path):
     state = load_checkpoint(path)
-    return state, torch.cat([v.double().flatten() for v in flat(state["networks"], state["players"])])
+    return state, torch.cat(
+        [v.double().flatten() for v in flat(state["networks"], state["players"])]
+    )
 
 
 def flat(*nodes):
@@ -44,7 +46,9 @@ def test_it_trains_from_the_command_line_and_resumes_bit_for_bit(tmp_path):
     assert state["clock"] == other["clock"]
     assert state["clock"]["generator_updates"] == 4
     assert torch.equal(straight, halves)
-    records = [json.loads(line) for line in (tmp_path / "halves/metrics.jsonl").read_text().splitlines()]
+    records = [
+        json.loads(line) for line in (tmp_path / "halves/metrics.jsonl").read_text().splitlines()
+    ]
     keys = set().union(*records)
     assert {"loss/generators/tie", "loss/discriminator_a", "loss/discriminator_b", "lr/generators",
             "grad_norm/discriminator_b", "metric/small_frechet"} <= keys  # fmt: skip

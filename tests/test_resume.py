@@ -79,7 +79,12 @@ def test_n_and_resume_and_n_are_2n(tmp_path, name):
 def test_evaluation_does_not_disturb_training(tmp_path):
     """A generator with batch norm and dropout, with three evaluations and more, and with none."""
     command = ["model=dcgan", "generator.dropout=0.3", *SMALL, "max_rounds=20"]
-    often = [*command, "metrics.every_kimg=0.06", "samples.every_kimg=0.05", "checkpoint.every_kimg=0.03"]
+    often = [
+        *command,
+        "metrics.every_kimg=0.06",
+        "samples.every_kimg=0.05",
+        "checkpoint.every_kimg=0.03",
+    ]
     never = [*command, "metrics=none", "samples.every_kimg=0"]
     never = [option for option in never if not option.startswith("metrics.num")]
     assert main([*often, f"hydra.run.dir={tmp_path}/often"]) == 0
@@ -114,7 +119,10 @@ main(sys.argv[2:])
 
 def start(*arguments, code=("-m", "gan_lab.train")):
     return subprocess.Popen(
-        [sys.executable, *code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, *code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -128,10 +136,10 @@ def kills(folder, command, moments):
             assert torn, "the kill must have met a checkpoint being written"
         else:
             process = start(*command)
-            before = sum(1 for _ in open(folder / "metrics.jsonl")) if (folder / "metrics.jsonl").exists() else 0  # noqa: PTH123, SIM115
+            path = folder / "metrics.jsonl"
+            before = len(path.read_bytes().splitlines()) if path.exists() else 0
             deadline = time.monotonic() + 60
             while process.poll() is None and time.monotonic() < deadline:
-                path = folder / "metrics.jsonl"
                 if path.exists() and len(path.read_bytes().splitlines()) > before:
                     break
                 time.sleep(0.02)

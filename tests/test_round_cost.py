@@ -23,8 +23,10 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 import plain_loop
 
 # Views and bookkeeping that launch nothing.
-FREE = {"detach", "view", "_unsafe_view", "t", "transpose", "alias", "expand", "as_strided", "slice",
-        "select", "unsqueeze", "squeeze", "permute", "reshape", "split", "unbind", "lift_fresh", "is_same_size"}  # fmt: skip
+FREE = set(
+    "detach view _unsafe_view t transpose alias expand as_strided slice select unsqueeze squeeze permute reshape "
+    "split unbind lift_fresh is_same_size".split()
+)
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "item"}
 
 
@@ -43,7 +45,9 @@ class Spy(TorchDispatchMode):
         self.counts[function.overloadpacket.__name__] += 1
         out = function(*args, **(kwargs or {}))
         if function.overloadpacket in flop_registry:
-            self.flops += flop_registry[function.overloadpacket](*args, **(kwargs or {}), out_val=out)
+            self.flops += flop_registry[function.overloadpacket](
+                *args, **(kwargs or {}), out_val=out
+            )
         return out
 
     @property
@@ -117,7 +121,10 @@ def test_a_round_is_the_hand_written_work(name, precision):
     assert not HOST_READS & spy_engine.counts.keys(), "a round read something from the device"
     values = game.read_meter()
     assert_close(
-        values["loss/discriminator"], float(torch.stack([d for d, _ in losses]).mean()), rtol=1e-5, atol=1e-6
+        values["loss/discriminator"],
+        float(torch.stack([d for d, _ in losses]).mean()),
+        rtol=1e-5,
+        atol=1e-6,
     )
     generators = torch.stack([g for _, g in losses if g is not None])
     assert_close(values["loss/generator"], float(generators.mean()), rtol=1e-5, atol=1e-6)

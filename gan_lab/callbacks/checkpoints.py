@@ -13,8 +13,6 @@ from gan_lab.errors import CheckpointError
 from gan_lab.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
-
     from gan_lab.engine.module import AdversarialModule
 
 
@@ -50,7 +48,7 @@ class Checkpoints(AfterRound):
         evaluated = self.evaluation is not None and self.evaluation.due(clock)
         return evaluated or clock.crossed(self.every_kimg)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Save the start, so that a run killed early resumes too."""
         del trainer
         if pl_module.clock.iteration == 0:
@@ -77,7 +75,7 @@ class Checkpoints(AfterRound):
         save_checkpoint(state, self.folder.last)
         self.saved_at = module.clock.iteration
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the end; here a full disk is an error, since the result would be lost."""
         del trainer
         self.save(pl_module)

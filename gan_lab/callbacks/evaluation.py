@@ -14,8 +14,6 @@ from gan_lab.metrics.score import Metric
 from gan_lab.sampling import Sampler
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
-
     from gan_lab.callbacks.status import Status
     from gan_lab.engine.module import AdversarialModule
 
@@ -54,7 +52,7 @@ class Evaluation(AfterRound):
         self.training_seconds = 0.0
         self.seconds = 0.0
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Evaluate the untrained generator."""
         del trainer
         self._started = time.perf_counter()
@@ -99,7 +97,7 @@ class Evaluation(AfterRound):
         self.status.clear()
         self.say(f"kimg {clock.kimg:8.1f}  {name} {value:.4g}  ({score.seconds:.1f} s)")
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Evaluate at the end, unless the last round just was or a signal waits."""
         del trainer
         if self.interrupts.pending is None and self.last_images != pl_module.clock.images_seen:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.interrupts import Interrupts
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
-
     from gan_lab.engine.module import AdversarialModule
 
 
@@ -40,7 +38,7 @@ class Limits(AfterRound):
         self.interrupts = interrupts
         self.started = time.perf_counter()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock of max_time."""
         del trainer, pl_module
         self.started = time.perf_counter()

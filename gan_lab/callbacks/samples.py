@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -14,8 +14,6 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.sampling import Sampler
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
-
     from gan_lab.engine.module import AdversarialModule
 
 GRID_SEED = 0x6121D
@@ -37,7 +35,7 @@ class Samples(AfterRound):
         self.every_kimg = every_kimg
         self.count = count
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Save the untrained generator's grid."""
         del trainer
         if pl_module.clock.iteration == 0:
@@ -55,7 +53,7 @@ class Samples(AfterRound):
         save_grid(images, path)
         self.reporter.picture(clock, "samples", path)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the last grid."""
         del trainer
         self.after_round(pl_module)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,8 +16,6 @@ from gan_lab.errors import GanLabError
 from gan_lab.loggers.reporter import Reporter
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
-
     from gan_lab.engine.module import AdversarialModule
 
 LINE_SECONDS = 10.0
@@ -48,7 +46,7 @@ class Status(AfterRound):
         self._last_line = -math.inf
         self._width = 0
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the stopwatch."""
         del trainer
         self._mark(pl_module.clock)
@@ -113,7 +111,7 @@ class Status(AfterRound):
             sys.stderr.write("\n")
             self._width = 0
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Record the rounds since the last record."""
         del trainer
         if pl_module.clock.iteration % self.every_rounds and pl_module.meter.values:

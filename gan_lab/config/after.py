@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -41,8 +41,7 @@ def options_of(
     Raises:
         ConfigError: at an option that is unknown, missing or wrong.
     """
-    options = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(options, dict)
+    options = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     for path in _leaves({k: v for k, v in options.items() if k not in groups}):
         if path not in fields:
             near = nearest(path, [*fields, *groups])

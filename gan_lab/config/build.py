@@ -130,9 +130,7 @@ class _Builder:
         game.options = self.training_options(game)
         return game
 
-    def several(
-        self, group: str, node: Any, context: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def several(self, group: str, node: Any, context: Mapping[str, Any]) -> dict[str, Any]:
         """A group of which several are chosen: every entry with a `_target_` is a part."""
         parts = {}
         for name, entry in (node or {}).items():

@@ -134,7 +134,11 @@ def _call(job: Callable[[], Any], arguments: Sequence[str]) -> None:
     except ValueError as error:
         if not str(error).startswith("Config group override must be"):
             raise
-        chosen = [a for a in arguments if a.partition("=")[0].rpartition("@")[0] or a.partition("=")[0] in groups()]
+        chosen = [
+            a
+            for a in arguments
+            if a.partition("=")[0].rpartition("@")[0] or a.partition("=")[0] in groups()
+        ]
         wrong = next((a for a in chosen if a.endswith("=null")), chosen[-1])
         choices = ", ".join(choices_of(wrong.partition("=")[0].partition("@")[0]))
         hint = f"choose one of {choices}, or leave it out" if choices else "leave it out"
@@ -159,6 +163,8 @@ def sentence(error: BaseException) -> str:
         choices = choices_of(group)
         listed = f"; choose one of {', '.join(choices)}" if choices else "; there is no such group"
         return f"{group}={choice}: no such {group}{nearest(choice, choices) or listed + '.'}"
+    if found := re.search(r"Could not append to config. An item is already at '([^']+)'", text):
+        return f"+{found[1]}: this option exists already; leave out the +."
     if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return (
             f"{found[1]}: several values are a sweep; add -m to run one job for each, "
@@ -173,7 +179,9 @@ def sentence(error: BaseException) -> str:
             break
         if line and not line.startswith(("full_key", "object_type", "See", "Set the", "^")):
             kept.append(line)
-    return f"The command line cannot be understood: {' '.join(dict.fromkeys(kept))}".rstrip(".") + "."
+    return (
+        f"The command line cannot be understood: {' '.join(dict.fromkeys(kept))}".rstrip(".") + "."
+    )
 
 
 def _no_such_option(key: str) -> str:

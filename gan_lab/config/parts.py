@@ -45,7 +45,9 @@ def load_target(path: str, node: Mapping[str, Any], allowed: Collection[str]) ->
     """
     target = node.get("_target_")
     if not isinstance(target, str):
-        raise ConfigError(f"{path}: no part is chosen here (no _target_); choose one with {path}=<name>.")
+        raise ConfigError(
+            f"{path}: no part is chosen here (no _target_); choose one with {path}=<name>."
+        )
     prefixes = (*ALLOWED_TARGETS, *allowed)
     if not target.startswith(prefixes):
         raise ConfigError(
@@ -81,7 +83,7 @@ def options_of(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
-    function = factory.__init__ if isinstance(factory, type) else factory
+    function = getattr(factory, "__init__") if isinstance(factory, type) else factory  # noqa: B009 - mypy's advice
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):

@@ -40,7 +40,7 @@ def stored_command(folder: RunFolder) -> dict[str, Any]:
     """What overrides.yaml holds: overrides, flags (--config-dir) and the groups' choices."""
     import yaml
 
-    empty = {"overrides": [], "flags": [], "choices": {}}
+    empty: dict[str, Any] = {"overrides": [], "flags": [], "choices": {}}
     if not folder.overrides.is_file():
         return empty
     return {**empty, **(yaml.safe_load(folder.overrides.read_text()) or {})}

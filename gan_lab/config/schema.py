@@ -109,26 +109,25 @@ def _matches(value: Any, kind: Any) -> bool:
         return any(_matches(value, one) for one in arguments)
     if origin is typing.Literal:
         return value in arguments
-    if origin is not None and isinstance(origin, type):
-        if issubclass(origin, Mapping):
-            return isinstance(value, Mapping)
-        if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
-            return (
-                isinstance(value, list | tuple)
-                and len(value) == len(arguments)
-                and all(_matches(v, k) for v, k in zip(value, arguments, strict=True))
-            )
-        if issubclass(origin, Sequence):
-            inner = arguments[0] if arguments else Any
-            return isinstance(value, list | tuple) and all(_matches(v, inner) for v in value)
-        return isinstance(value, origin)
+    if isinstance(origin, type):
+        return _matches_container(value, origin, arguments)
+    if isinstance(value, bool):
+        return kind is bool
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(kind, type):
-        return isinstance(value, kind)
-    return True
+        return isinstance(value, int | float)
+    return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _matches_container(value: Any, origin: type, arguments: tuple[Any, ...]) -> bool:
+    if issubclass(origin, Mapping):
+        return isinstance(value, Mapping)
+    if not issubclass(origin, Sequence):
+        return isinstance(value, origin)
+    if not isinstance(value, list | tuple):
+        return False
+    if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
+        return len(value) == len(arguments) and all(map(_matches, value, arguments))
+    return all(_matches(one, arguments[0] if arguments else Any) for one in value)
 
 
 def _words(kind: Any) -> str:

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +38,11 @@ CLASSES = (
 TOTALS = {"train": 50_000, "test": 10_000}
 BATCHES = {"train": [f"data_batch_{n}" for n in range(1, 6)], "test": ["test_batch"]}
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
+
+
+class _Source(NamedTuple):
+    batches: list[Path]  # files, or torchvision's archive
+    tree: Path | None  # folder or zip archive of images
 
 
 class Cifar10:
@@ -82,23 +87,18 @@ class Cifar10:
             DataError: if the set is missing or damaged.
         """
         check_split(self.name, split, self.splits)
-
-        def find(place: Path) -> list[Path] | Path | None:
-            files = _find_batches(place, split)
-            return _find_tree(place) if files is None else files
-
         source = locate(
             name=self.name,
             title="CIFAR-10",
             root=self.root,
-            find=find,
+            find=lambda place: _find(place, split),
             fetch=_fetch,
             holds=f"{FOLDER}/ or cifar10/",
             page="the CIFAR-10 page of the University of Toronto (the Python version)",
         )
-        if isinstance(source, list):
-            return self._from_batches(source, split)
-        return self._from_tree(source, split)
+        if source.tree is None:
+            return self._from_batches(source.batches, split)
+        return self._from_tree(source.tree, split)
 
     def _from_batches(self, files: list[Path], split: str) -> ImageSet:
         parts = len(files) if files[0].name != ARCHIVE else len(BATCHES[split])
@@ -140,8 +140,14 @@ class Cifar10:
             )
 
 
-def _find_batches(place: Path, split: str) -> list[Path] | None:
-    """Return the batch files of a split that are there, or torchvision's archive."""
+def _find(place: Path, split: str) -> _Source | None:
+    batches = _find_batches(place, split)
+    tree = None if batches else _find_tree(place)
+    return _Source(batches, tree) if batches or tree else None
+
+
+def _find_batches(place: Path, split: str) -> list[Path]:
+    """Return the batch files of a split that are there, or torchvision's archive, or nothing."""
     for folder in (place / FOLDER, place, place / "cifar10" / FOLDER):
         files = [folder / name for name in BATCHES[split] if (folder / name).is_file()]
         if files:
@@ -149,7 +155,7 @@ def _find_batches(place: Path, split: str) -> list[Path] | None:
     for archive in (place / ARCHIVE, place):
         if archive.name == ARCHIVE and archive.is_file():
             return [archive]
-    return None
+    return []
 
 
 def _find_tree(place: Path) -> Path | None:

@@ -31,12 +31,13 @@ class ImageData(LightningDataModule):
         """The stream from the module's images_seen on: Lightning's prefetching never moves the clock."""
         trainer = self.trainer
         assert trainer is not None
+        module: Any = trainer.lightning_module
         return Batches(
             self.images,
             batch_size=self.batch_size,
             seed=self.seed,
             flip=self.flip,
-            start=trainer.lightning_module.clock.images_seen,
+            start=module.clock.images_seen,
             rank=trainer.global_rank,
             ranks=trainer.world_size,
             device=trainer.strategy.root_device,

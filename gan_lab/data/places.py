@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -62,19 +63,20 @@ def locate(
         found = find(place)
         if found is not None:
             return found
-    shown = ", ".join(f"'{place}'" for place in looked)
+    shown = ", ".join(f"'{place.absolute()}'" for place in looked)
     ways = f"set data.root= or GAN_LAB_DATA to the folder that holds {holds}, or get it from {page}"
     if root is not None:
         raise DataError(
-            f"data={name}: {title} is not in {shown}; {ways}; without data.root it is downloaded "
-            f"to '{downloads()}' where there is a network."
+            f"data={name}: {title} was not found in {shown}; {ways}; without data.root it is "
+            f"downloaded to '{downloads()}' where there is a network."
         )
     reason = _download(title, fetch)
     found = find(downloads())
     if found is not None:
         return found
     raise DataError(
-        f"data={name}: {title} is not in {shown} and could not be downloaded ({reason}); {ways}."
+        f"data={name}: {title} was not found in {shown} "
+        f"and could not be downloaded ({reason}); {ways}."
     )
 
 
@@ -95,8 +97,15 @@ def _download(title: str, fetch: Callable[[Path], object]) -> str:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     except Exception as error:  # a network fails in many ways; none of them is ours to raise
-        return " ".join(str(error).split())[:160] or type(error).__name__
+        return _reason(error)
     return "nothing usable came"
+
+
+def _reason(error: Exception) -> str:
+    """Return the heart of an error in a line; urllib's lies deep in torchvision's report."""
+    text = " ".join(str(error).split()).rstrip(".")
+    inner = re.search(r"urlopen error ([^>]+)>", text)
+    return (inner[1] if inner else text[:160]) or type(error).__name__
 
 
 @contextmanager

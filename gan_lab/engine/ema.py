@@ -41,9 +41,9 @@ class EMA:
         self.copies: list[tuple[Tensor, Tensor]] = []
         for name, network in networks.items():
             mine = self.networks[name]
-            pairs = [*zip(mine.parameters(), network.parameters(), strict=True)]
-            pairs += [*zip(mine.buffers(), network.buffers(), strict=True)]
-            for target, source in pairs:
+            targets: list[Tensor] = [*mine.parameters(), *mine.buffers()]
+            sources: list[Tensor] = [*network.parameters(), *network.buffers()]
+            for target, source in zip(targets, sources, strict=True):
                 if target.is_floating_point():
                     self.averages.append(target.detach())
                     self.sources.append(source.detach())

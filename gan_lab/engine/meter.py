@@ -20,7 +20,9 @@ class Meter:
         """Means since the last read, by name; empties the meter."""
         if not self.values:
             return {}
-        means = [torch.stack([v.float().mean() for v in list_]).mean() for list_ in self.values.values()]
+        means = [
+            torch.stack([v.float().mean() for v in list_]).mean() for list_ in self.values.values()
+        ]
         result = dict(zip(self.values, torch.stack(means).tolist(), strict=True))
         self.values = {}
         return result

@@ -64,7 +64,7 @@ class AdversarialModule(LightningModule):
         n_critic: rounds per generator update; a number >= 1 or a schedule.
     """
 
-    Play: type[Play] = Play
+    Play: type[Play] = Play  # what this game's terms read
 
     def __init__(self, *, n_critic: Scalar = 1) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class AdversarialModule(LightningModule):
         if norm is not None and logging:
             self.meter.add(f"grad_norm/{player.name}", norm)
 
-    def loss(self, step: Step, play: Play) -> Tensor:
+    def loss(self, step: Step, play: Any) -> Tensor:
         """The step's weighted terms added up, each noted in the meter under its name."""
         total: Tensor | None = None
         for name, term in step.terms.items():

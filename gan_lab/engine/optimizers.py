@@ -21,7 +21,7 @@ def flavour(optimizer: Callable[..., Any], device: torch.device) -> dict[str, bo
 
 
 def lazy_correction(intervals: Iterable[int]) -> float:
-    """c = 1 / sum(1 / every): how an optimizer's rate and betas shrink when lazy steps share it.
+    """C = 1 / sum(1 / every): how an optimizer's rate and betas shrink when lazy steps share it.
 
     Analyzing and Improving the Image Quality of StyleGAN, arXiv:1912.04958, appendix B: with a main step each time
     and one lazy step each n-th, c = n / (n + 1).

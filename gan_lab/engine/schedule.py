@@ -1,8 +1,8 @@
 """Any scalar option may be a number or a schedule over images seen.
 
-    optimizer.generator.lr=2e-4
-    optimizer.generator.lr='{schedule: linear, start: 2e-4, end: 0, kimg: 500}'
-    model.n_critic='{schedule: piecewise, values: [100, 5], kimg: [160]}'
+optimizer.generator.lr=2e-4
+optimizer.generator.lr='{schedule: linear, start: 2e-4, end: 0, kimg: 500}'
+model.n_critic='{schedule: piecewise, values: [100, 5], kimg: [160]}'
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gan_lab.engine.clock import KIMG
 from gan_lab.errors import ConfigError, nearest
@@ -107,7 +107,7 @@ def schedule(value: Scalar, name: str) -> Schedule:
     numbers = {key: _number(number, f"{name}.{key}") for key, number in options.items()}
     if kind != "constant":
         in_range(f"{name}.kimg", numbers["kimg"], above=0)
-    return Schedule(kind=kind, warmup_kimg=warmup, **numbers)
+    return replace(Schedule(kind=kind, warmup_kimg=warmup), **numbers)  # type: ignore[arg-type]
 
 
 def _piecewise(options: dict[str, object], name: str, warmup: float) -> Schedule:

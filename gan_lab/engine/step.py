@@ -56,8 +56,6 @@ def steps_of(
     main = dict(adversarial)
     main.update({name: term for name, (term, every) in penalties.items() if every == 1})
     lazy = [
-        Step(player, {name: term}, every)
-        for name, (term, every) in penalties.items()
-        if every > 1
+        Step(player, {name: term}, every) for name, (term, every) in penalties.items() if every > 1
     ]
     return [Step(player, main), *lazy]

@@ -96,7 +96,9 @@ class GAN(AdversarialModule):
         self.discriminator = discriminator
         self.latent = latent
         self.adversarial = loss
-        self.constraints = {k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")}
+        self.constraints = {
+            k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
+        }
         self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
 
     def players(self) -> Sequence[PlayerSpec]:

@@ -40,7 +40,10 @@ class Twins(AdversarialModule):
             PlayerSpec("discriminator_a", "discriminator", {"a": self.discriminator_a}),
             PlayerSpec("discriminator_b", "discriminator", {"b": self.discriminator_b}),
             PlayerSpec(
-                "generators", "generator", {"a": self.generator_a, "b": self.generator_b}, averaged=True
+                "generators",
+                "generator",
+                {"a": self.generator_a, "b": self.generator_b},
+                averaged=True,
             ),
         ]
 

@@ -118,9 +118,9 @@ def test_mnist_and_fashion_mnist_are_not_confused(tmp_path):
     root = str(tmp_path)
     assert Mnist(root=root).load("train").images[0, 0, 9, 9] == 1
     assert FashionMnist(root=root).load("train").images[0, 0, 9, 9] == 2
-    with pytest.raises(DataError, match="Fashion-MNIST is not in"):
+    with pytest.raises(DataError, match="Fashion-MNIST was not found in"):
         FashionMnist(root=str(tmp_path / "MNIST")).load("train")
-    with pytest.raises(DataError, match="MNIST is not in"):
+    with pytest.raises(DataError, match="MNIST was not found in"):
         Mnist(root=str(tmp_path / "FashionMNIST" / "raw")).load("train")
 
 

@@ -11,9 +11,9 @@ from torch.testing import assert_close
 
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.optimizers import lazy_correction
+from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import Draws, seed_of
-from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.schedule import schedule
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.penalties.gradient import R1, R2
@@ -88,7 +88,9 @@ def test_a_lazy_penalty_is_a_step_of_its_own():
     game = play_rounds(dcgan(penalty={"r1": R1(weight=2.0, every=4)}), batches(), 8)
     names = [step.name for step in game.script]
     assert names == ["discriminator/adversarial", "discriminator/r1", "generator/adversarial"]
-    counts = {k: int(s["step"]) for k, s in game.playing["discriminator"].optimizer.state.items()}.values()
+    counts = {
+        k: int(s["step"]) for k, s in game.playing["discriminator"].optimizer.state.items()
+    }.values()
     assert max(counts) == 8 + 2  # a bias that the penalty does not reach stays at 8
     assert len(game.meter.values["loss/discriminator/r1"]) == 2
 
@@ -197,7 +199,12 @@ def test_a_penalty_does_not_change_the_latents():
 
 def test_seeds_do_not_collide_in_the_low_32_bits():
     """CPU generators keep only these: packed or summed seeds would give equal draws."""
-    seeds = {seed_of(s, r, i, "latent") & 0xFFFFFFFF for s in range(4) for r in range(8) for i in range(500)}
+    seeds = {
+        seed_of(s, r, i, "latent") & 0xFFFFFFFF
+        for s in range(4)
+        for r in range(8)
+        for i in range(500)
+    }
     assert len(seeds) == 4 * 8 * 500
 
 
@@ -215,7 +222,9 @@ def test_a_snapshot_resumes_bit_for_bit(make):
 
 def test_bf16_rounds_train_with_float32_losses():
     game = play_rounds(dcgan(precision="bf16-mixed"), batches(), 2)
-    assert all(v.dtype == torch.float32 for k, vs in game.meter.values.items() for v in vs if "loss" in k)
+    assert all(
+        v.dtype == torch.float32 for k, vs in game.meter.values.items() for v in vs if "loss" in k
+    )
     assert all(p.dtype == torch.float32 for p in game.parameters())
     assert all(torch.isfinite(p).all() for p in game.parameters())
 

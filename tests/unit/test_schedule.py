@@ -13,9 +13,15 @@ from gan_lab.errors import ConfigError
     [
         (0.5, {0: 0.5, 10**9: 0.5}),
         ({"schedule": "linear", "start": 4, "end": 0, "kimg": 10}, {0: 4, 2500: 3, 20_000: 0}),
-        ({"schedule": "linear", "start": 4, "end": 0, "kimg": 10, "begin_kimg": 5}, {5000: 4, 10_000: 2}),
+        (
+            {"schedule": "linear", "start": 4, "end": 0, "kimg": 10, "begin_kimg": 5},
+            {5000: 4, 10_000: 2},
+        ),
         ({"schedule": "cosine", "start": 1, "end": 0, "kimg": 10}, {0: 1, 5000: 0.5, 10_000: 0}),
-        ({"schedule": "constant", "start": 2, "warmup_kimg": 4}, {0: 0, 1000: 0.5, 4000: 2, 9000: 2}),
+        (
+            {"schedule": "constant", "start": 2, "warmup_kimg": 4},
+            {0: 0, 1000: 0.5, 4000: 2, 9000: 2},
+        ),
         ({"schedule": "piecewise", "values": [100, 5], "kimg": [2]}, {0: 100, 1999: 100, 2000: 5}),
     ],
 )

@@ -1,0 +1,46 @@
+"""The console script: `gan-lab train ...` is `python -m gan_lab.train ...`, and so on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from gan_lab import __version__
+from gan_lab.errors import nearest
+
+COMMANDS = {
+    "train": "train a GAN: gan-lab train model=wgan_gp data=celeba",
+    "sample": "images from a trained generator: gan-lab sample run=<folder> num=64",
+    "evaluate": "scores of a trained generator: gan-lab evaluate run=<folder> metrics=fid",
+    "compare": "a table and a picture of several runs: gan-lab compare <folders>",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Hand the rest of the command line to one command, importing nothing of the others."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0 if given else 2
+    command, *rest = given
+    if command == "--version":
+        sys.stdout.write(f"gan-lab {__version__}\n")
+        return 0
+    if command not in COMMANDS:
+        near = nearest(command, COMMANDS) or f"; choose one of {', '.join(COMMANDS)}."
+        sys.stderr.write(f"gan-lab {command}: no such command{near}\n")
+        return 2
+    return int(import_module(f"gan_lab.{command}").main(rest))
+
+
+def usage() -> str:
+    """What --help prints."""
+    lines = [f"  {name:<10}{what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        ["gan-lab <command> [options]", "", *lines, "", "gan-lab <command> --help says more.", ""]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

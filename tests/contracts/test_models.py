@@ -1,0 +1,160 @@
+"""Every model with every loss: it composes, builds, trains a round, saves, loads and samples."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lab.checkpoint import load_checkpoint, save_checkpoint
+from gan_lab.config.command import choices_of
+from gan_lab.sampling import Sampler
+from tests.conftest import batches, differing, play_rounds, weights
+from tests.contracts.walk import MODELS, PENALTIES, built
+
+BATCH = 8
+
+# Parameters that a loss leaves where they are, and why; at most five entries. "always" is checked too.
+UNMOVED = {
+    ("wasserstein", "discriminator.head.bias"): (
+        "always", "the critic's loss is a difference of logits: a constant cancels"
+    ),
+    ("relativistic", "discriminator.head.bias"): (
+        "always", "both sides read differences of logits: a constant cancels"
+    ),
+    ("hinge", "discriminator.head.bias"): (
+        "at first", "while no margin is met the gradients of reals and fakes are -1 and 1"
+    ),
+}  # fmt: skip
+
+
+def moved(game, rounds, stream):
+    """Names of parameters that changed a bit in so many rounds."""
+    before = {name: value.detach().clone() for name, value in game.named_parameters()}
+    play_rounds(game, stream, rounds)
+    return {name for name, value in game.named_parameters() if not torch.equal(before[name], value)}
+
+
+def rounds_of(game):
+    """Rounds until the generator moves."""
+    return math.ceil(game.n_critic.at(0))
+
+
+def terms_of(game):
+    """Keys under which the terms of a game are logged."""
+    return {f"loss/{step.player}/{term}" for step in game.steps() for term in step.terms}
+
+
+@pytest.mark.parametrize("loss", choices_of("loss"))
+@pytest.mark.parametrize("model", MODELS)
+def test_model_with_loss(model, loss, tmp_path):
+    overrides = [f"model={model}", f"loss={loss}"]
+    parts = built(*overrides)
+    game, source = parts.game, parts.source
+    stream = batches(BATCH, source.channels, source.resolution)
+
+    # It trains a round of both players: what should move moves, and no more stays than is explained.
+    parameters = {name for name, _ in game.named_parameters()}
+    unmoved = parameters - moved(game, rounds_of(game), stream)
+    explained = {name for key, name in UNMOVED if key == loss}
+    always = {
+        name for (key, name), (when, _) in UNMOVED.items() if key == loss and when == "always"
+    }
+    assert unmoved <= explained, "these parameters of a player did not move"
+    assert always <= unmoved, "an exception is not needed any more"
+    assert game.clock.generator_updates == 1
+
+    # It logs every term, and none is zero.
+    values = game.read_meter()
+    assert terms_of(game) <= values.keys()
+    assert {"loss/generator", "loss/discriminator", "logits/real", "logits/fake"} <= values.keys()
+    assert all(math.isfinite(value) and value != 0 for value in values.values()), values
+
+    # It saves, and a fresh build takes everything over.
+    save_checkpoint(game.snapshot(), tmp_path / "last.ckpt")
+    fresh = built(*overrides, "seed=1").game
+    fresh.restore(load_checkpoint(tmp_path / "last.ckpt"))
+    fresh.configure_optimizers()
+    assert fresh.clock == game.clock
+    assert not differing(weights(game), weights(fresh))
+
+    # It samples, the same from the file as from memory.
+    images = Sampler(game, game.averaged_networks())(3, 5)
+    assert images.shape == (5, source.channels, source.resolution, source.resolution)
+    assert images.dtype == torch.float32
+    assert bool(images.isfinite().all())
+    assert -1 <= float(images.min()) <= float(images.max()) <= 1
+    assert images.std() > 0
+    assert torch.equal(images, Sampler(fresh, fresh.averaged_networks())(3, 5))
+
+
+def test_at_most_five_exceptions():
+    assert len(UNMOVED) <= 5
+    assert all(reason for _, reason in UNMOVED.values())
+    assert {loss for loss, _ in UNMOVED} <= set(choices_of("loss"))
+
+
+def test_the_hinge_moves_the_last_bias_once_a_margin_is_met():
+    game = built("model=dcgan", "loss=hinge").game
+    with torch.no_grad():
+        game.discriminator.head.weight.mul_(1000)
+    assert "discriminator.head.bias" in moved(game, 1, batches(BATCH))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_penalties_train_and_are_logged(penalty):
+    """Each with a discriminator that suits it, beside the adversarial loss."""
+    game = built("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]").game
+    parameters = {name for name, _ in game.named_parameters()}
+    assert moved(game, 2, batches(BATCH)) == parameters
+    values = game.read_meter()
+    assert terms_of(game) <= values.keys()
+    assert all(math.isfinite(value) and value != 0 for value in values.values()), values
+    names = set(game.penalties) | set(game.constraints)
+    assert names == {penalty}
+    assert (f"loss/discriminator/{penalty}" in values) == (penalty in game.penalties)
+
+
+@pytest.mark.parametrize("optimizer", choices_of("optimizer"))
+def test_optimizers_move_both_players(optimizer):
+    chosen = [
+        f"optimizer@optimizer.{player}={optimizer}" for player in ("generator", "discriminator")
+    ]
+    game = built("model=dcgan", *chosen).game
+    parameters = {name for name, _ in game.named_parameters()}
+    assert moved(game, 1, batches(BATCH)) == parameters
+
+
+@pytest.mark.parametrize("latent", choices_of("latent"))
+@pytest.mark.parametrize("network", choices_of("generator"))
+def test_generators_with_latents_sample_the_right_shape(network, latent):
+    parts = built(f"generator={network}", f"latent={latent}", "data=celeba", "latent.dim=12")
+    images = Sampler(parts.game, parts.game.averaged_networks())(0, 3)
+    assert images.shape == (3, 3, 64, 64)
+    assert float(images.abs().max()) <= 1
+
+
+def test_the_same_seed_builds_the_same_weights_and_another_seed_others():
+    """Also where another part was exchanged: a network's weights hang on its own place in the configuration."""
+
+    def states(*overrides):
+        game = built(*overrides).game
+        return {name: network.state_dict() for name, network in game.named_children()}
+
+    one, again, other = states("seed=1"), states("seed=1"), states("seed=2")
+    swapped = states("seed=1", "discriminator=mlp")
+    for name, state in one.items():
+        assert all(torch.equal(value, again[name][key]) for key, value in state.items())
+        assert not all(torch.equal(value, other[name][key]) for key, value in state.items())
+    assert all(torch.equal(v, swapped["generator"][k]) for k, v in one["generator"].items())
+
+
+def test_networks_are_registered_modules():
+    for model in MODELS:
+        game = built(f"model={model}").game
+        for spec in game.players():
+            for network in spec.networks.values():
+                assert isinstance(network, nn.Module)
+                assert any(network is module for module in game.modules())

@@ -1,0 +1,202 @@
+"""Every part against every model's own choice: it composes, builds, and what no longer fits is dropped and told."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import pytest
+
+from gan_lab.config.build import build_trackers
+from gan_lab.config.command import choices_of
+from gan_lab.errors import ConfigError
+from gan_lab.metrics.score import Metric
+from gan_lab.run_folder import RunFolder
+from gan_lab.training import Command
+from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed
+
+# debug=tiny sets these for every metric; metrics=none has no use for them.
+OF_TINY = {"metrics.num_samples", "metrics.num_reals"}
+
+PARTS = [
+    *(f"generator={name}" for name in choices_of("generator")),
+    *(f"discriminator={name}" for name in choices_of("discriminator")),
+    *(f"loss={name}" for name in choices_of("loss")),
+    "penalty=[]",
+    *(f"penalty=[{name}]" for name in PENALTIES),
+]
+PAIRS = [f"penalty=[{one},{other}]" for one, other in combinations(PENALTIES, 2)]
+
+# Groups that share no option with each other: they are walked side by side, every choice with every model.
+BESIDE = {
+    "latent": choices_of("latent"),
+    "optimizer@optimizer.generator": choices_of("optimizer"),
+    "optimizer@optimizer.discriminator": choices_of("optimizer")[::-1],
+    "data": choices_of("data"),
+    "metrics": choices_of("metrics"),
+    "logger": choices_of("logger"),
+    "strategy": [name for name in choices_of("strategy") if name != "gpu"],
+}
+ROWS = max(map(len, [*BESIDE.values(), PAIRS]))
+
+
+def row(index):
+    """The index-th choice of every group of BESIDE, and a pair of penalties."""
+    chosen = [f"{group}={choices[index % len(choices)]}" for group, choices in BESIDE.items()]
+    return [*chosen, PAIRS[index % len(PAIRS)]]
+
+
+def check_built(parts, overrides):
+    """The choices of the command line are what was built."""
+    chosen = dict(override.split("=", 1) for override in overrides)
+    game = parts.game
+    if "penalty" in chosen:
+        names = set(chosen["penalty"].strip("[]").split(",")) - {""}
+        assert set(game.penalties) | set(game.constraints) == names
+    players = {spec.name for spec in game.players()}
+    assert set(game.options.optimizers) == players == set(PLAYERS)
+    assert (parts.metric is None) == (chosen.get("metrics", "none") == "none")
+    if parts.metric is not None:
+        assert isinstance(parts.metric, Metric)
+    assert parts.source.splits
+    assert parts.source.resolution >= 8
+    assert parts.source.channels in (1, 3)
+    # Only numbers of the model (or of debug) for a part that was swapped out may be dropped.
+    swapped = {key.partition("@")[2] or key for key in chosen} | {"metrics"}
+    assert all(any(path.startswith(f"{one}.") for one in swapped) for path in parts.dropped)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_part_against_the_models_choice(model, part):
+    check_built(built(f"model={model}", part), [part])
+
+
+@pytest.mark.parametrize("index", range(ROWS))
+@pytest.mark.parametrize("model", MODELS)
+def test_the_other_groups_side_by_side(model, index):
+    overrides = row(index)
+    check_built(built(f"model={model}", *overrides), overrides)
+
+
+def test_the_rows_hold_every_choice():
+    rows = [override for index in range(ROWS) for override in row(index)]
+    wanted = [f"{group}={choice}" for group, choices in BESIDE.items() for choice in choices]
+    assert {*wanted, *PAIRS} <= set(rows)
+
+
+def test_every_group_is_walked():
+    walked = {"generator", "discriminator", "loss", "penalty", *BESIDE} - {
+        "optimizer@optimizer.generator", "optimizer@optimizer.discriminator"
+    }  # fmt: skip
+    from gan_lab.config.command import groups
+
+    assert walked | {"optimizer", "model", "debug", "experiment"} >= set(groups())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_networks_with_losses_and_penalties_in_all_combinations(model):
+    groups = [
+        choices_of("generator"),
+        choices_of("discriminator"),
+        choices_of("loss"),
+        ["", *PENALTIES],
+    ]
+    for generator, discriminator, loss, penalty in product(*groups):
+        overrides = [
+            f"generator={generator}", f"discriminator={discriminator}", f"loss={loss}", f"penalty=[{penalty}]"
+        ]  # fmt: skip
+        check_built(built(f"model={model}", *overrides), overrides)
+
+
+@pytest.mark.parametrize("strategy", choices_of("strategy"))
+def test_strategies_compose(strategy):
+    """strategy=gpu builds anywhere; that this machine has no GPU is said when the run starts."""
+    config = composed(f"strategy={strategy}")
+    assert set(config["strategy"]) == {"accelerator", "devices"}
+    assert built(f"strategy={strategy}").game is not None
+
+
+@pytest.mark.parametrize("logger", choices_of("logger"))
+def test_loggers_are_made_for_a_run(logger, tmp_path):
+    """Made and closed again, nothing logged; wandb stays offline."""
+    if logger == "wandb":
+        pytest.importorskip("wandb")
+        pytest.skip("starts a service; tests/test_wandb.py runs it")
+    if logger == "tensorboard":
+        pytest.importorskip("tensorboard")
+    config = composed(f"logger={logger}")
+    trackers = build_trackers(config, folder=RunFolder(tmp_path), command=Command(), identity={})
+    assert len(trackers) == (0 if logger == "none" else 1)
+    for tracker in trackers:
+        tracker.close(0)
+
+
+# Leftovers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "dropped"),
+    [
+        (["model=wgan_gp", "discriminator=mlp"], {"discriminator.norm"}),
+        (["model=wgan_gp", "optimizer@optimizer.discriminator=sgd"], {"optimizer.discriminator.betas"}),
+        (["model=wgan_gp", "penalty=[r1]"], set()),
+        (["model=wgan_gp", "penalty=[]"], set()),
+        (["model=wgan", "penalty=[gradient_penalty]"], set()),
+        (["model=dcgan"], set()),
+    ],
+)  # fmt: skip
+def test_a_models_numbers_for_a_part_swapped_out_are_dropped_and_named(overrides, dropped):
+    assert set(built(*overrides).dropped) - OF_TINY == dropped
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path"),
+    [
+        (["model=wgan_gp", "discriminator=mlp", "discriminator.norm=none"], "discriminator.norm"),
+        (["optimizer@optimizer.generator=sgd", "+optimizer.generator.betas=[0,0.9]"], "optimizer.generator.betas"),
+        (["+penalty.r1.weight=3"], "penalty.r1"),
+        (["generator=mlp", "+generator.dropout=0.1"], "generator.dropout"),
+        (["loss=hinge", "+loss.label_smoothing=0.1"], "loss.label_smoothing"),
+        (["metrics=small", "+metrics.feature=64"], "metrics.feature"),
+        (["+optimizer.critic.lr=1"], "optimizer.critic"),
+        (["data=fashion_mini", "+data.root=x"], "data.root"),
+        (["+model.n_crtic=2"], "model.n_crtic"),
+        (["+strategie.devices=2"], "strategie"),
+    ],
+)  # fmt: skip
+def test_what_the_user_gave_for_no_part_is_an_error(overrides, path):
+    """`+key` is how Hydra lets a typo through; here it must not pass silently."""
+    with pytest.raises(ConfigError, match=f"^{path}: "):
+        built(*overrides)
+
+
+# Theory -----------------------------------------------------------------------------------------
+
+BATCH_NORM, LIPSCHITZ = "batch normalisation", "Lipschitz"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        *(([f"model={model}"], []) for model in MODELS),
+        (["penalty=[gradient_penalty]"], [BATCH_NORM]),
+        (["penalty=[r1]"], [BATCH_NORM]),
+        (["penalty=[r1]", "discriminator.norm=layer"], []),
+        (["penalty=[r1]", "discriminator.norm=instance"], []),
+        (["penalty=[dragan]", "discriminator=mlp"], []),
+        (["penalty=[weight_clipping]"], []),
+        (["loss=wasserstein"], [LIPSCHITZ]),
+        (["loss=wasserstein", "penalty=[weight_clipping]"], []),
+        (["loss=wasserstein", "penalty=[gradient_penalty]"], [BATCH_NORM]),
+        (["model=wgan_gp", "penalty=[]"], [LIPSCHITZ]),
+        (["model=wgan_gp", "discriminator=dcgan"], []),
+        (["model=wgan_gp", "discriminator.norm=batch"], [BATCH_NORM]),
+        (["model=wgan", "loss=hinge", "penalty=[]"], []),
+    ],
+)
+def test_theory_warnings_appear_where_they_should(overrides, words):
+    warnings = built(*overrides).game.warnings()
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+    assert all("arXiv:" in warning for warning in warnings), "a warning cites the paper"

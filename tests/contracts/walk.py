@@ -1,0 +1,48 @@
+"""Walking conf/: what the contracts ask of every choice, without naming any of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from gan_lab.config.build import Parts, build
+from gan_lab.config.command import CONF, choices_of
+from gan_lab.config.resume import key_of
+from gan_lab.train import compose
+
+FAST = ("debug=tiny", "logger=none", "metrics=none", "strategy=cpu")
+MODELS = choices_of("model")
+PENALTIES = choices_of("penalty")
+PLAYERS = ("discriminator", "generator")
+
+
+def composed(*overrides: str, fast: tuple[str, ...] = FAST) -> dict[str, Any]:
+    """The resolved configuration of this command line, tiny unless it says otherwise."""
+    given = {key_of(override) for override in overrides}
+    kept = [override for override in fast if key_of(override) not in given]
+    config = OmegaConf.to_container(compose([*kept, *overrides]), resolve=True)
+    assert isinstance(config, dict)
+    return config
+
+
+def built(*overrides: str) -> Parts:
+    """The parts of this command line; it names them so that leftovers of the user's are errors."""
+    return build(composed(*overrides), [key_of(override) for override in overrides])
+
+
+def files(*groups: str) -> list[Path]:
+    """The YAML files of these groups, sorted."""
+    return [Path(CONF) / group / f"{name}.yaml" for group in groups for name in choices_of(group)]
+
+
+def content(file: Path) -> dict[str, Any]:
+    """What a file of conf/ holds, comments aside."""
+    return yaml.safe_load(file.read_text()) or {}
+
+
+def name_of(file: Path) -> str:
+    """A file's name in test ids: loss/hinge."""
+    return f"{file.parent.name}/{file.stem}"
