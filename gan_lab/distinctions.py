@@ -86,7 +86,7 @@ def _shown(value: Any) -> str:
         value = [name for name, part in value.items() if isinstance(part, Mapping)]
     if isinstance(value, list):
         return f"[{','.join(map(_shown, value))}]"
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
         with contextlib.suppress(ValueError):  # 1e-4 and 0.0001 are the same
             return f"{float(value):g}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -20,21 +20,25 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lab.checkpoint import load_checkpoint, remove_leftovers
 from gan_lab.config.build import Parts, build, build_trackers
 from gan_lab.config.checks import check, check_device
 from gan_lab.config.command import failed_jobs, sentence
 from gan_lab.config.resume import key_of, merge, resume_path, stored_config
+from gan_lab.config.schema import lookup
 from gan_lab.console import Console
 from gan_lab.environment import describe_environment
 from gan_lab.errors import ConfigError, GanLabError
 from gan_lab.interrupts import Interrupted, Interrupts
+from gan_lab.ranks import first_rank
 from gan_lab.run_folder import RunFolder, write_atomically
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
+    from gan_lab.callbacks.base import AfterRound
     from gan_lab.callbacks.evaluation import Evaluation
 
 
@@ -79,7 +83,13 @@ def run_job(config: DictConfig) -> float | None:
         name=job_name(hydra) if sweep else None,
     )
     try:
-        return run_training(_plain(config), folder, command).metric
+        plain = _plain(config)
+        if sweep and lookup(plain, "strategy.devices") != 1:
+            raise ConfigError(
+                f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: each rank would start the whole sweep "
+                "again; run the jobs one by one, or under a launcher such as submitit."
+            )
+        return run_training(plain, folder, command).metric
     except Interrupted as stop:
         if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
             Console()(f"Stopped by {stop.name}; the jobs that were left do not run.")
@@ -167,7 +177,8 @@ class _Run:
         self.folder = folder
         self.command = command
         self.interrupts = interrupts
-        self.say = Console()
+        self.first = first_rank()
+        self.say = Console(quiet=not self.first)
 
     def go(self) -> Result:
         state = self.resume()
@@ -175,6 +186,9 @@ class _Run:
         self.config["precision"] = choose_precision(self.config["precision"])
         check_device(self.config, device_of(self.config))
         parts = build(self.config, self.command.keys)
+        if not self.first:
+            parts.metric = None
+            return self.train(parts, state)
         self.open_folder(state, parts)
         try:
             result = self.train(parts, state)
@@ -238,7 +252,7 @@ class _Run:
         for name, network in game.named_children():
             count = sum(p.numel() for p in network.parameters())
             self.say(f"{name}: {count:,} parameters")
-        for warning in game.warnings():
+        for warning in [*game.warnings(), *accumulation_warning(game)]:
             self.say(f"Warning: {warning}")
         images = source.load(source.splits[0])
         self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
@@ -261,9 +275,11 @@ class _Run:
             flip=source.flip,
         )
         identity = dict((state or {}).get("identity") or {})
-        trackers = build_trackers(
-            self.config, folder=self.folder, command=self.command, identity=identity
-        )
+        trackers = []
+        if self.first:
+            trackers = build_trackers(
+                self.config, folder=self.folder, command=self.command, identity=identity
+            )
         from gan_lab.loggers.reporter import Reporter
 
         reporter = Reporter(self.folder, trackers)
@@ -271,7 +287,8 @@ class _Run:
         try:
             evaluation = self.fit(game, data, metric, reporter, state, identity)
             self.interrupts.check()
-            self.finish(evaluation, reporter, game)
+            if self.first:
+                self.finish(evaluation, reporter, game)
             exit_code = 0
         finally:
             reporter.close(exit_code)
@@ -296,7 +313,7 @@ class _Run:
                 f"{self.folder.last}: the checkpoint does not fit this model "
                 f"({str(error).splitlines()[0]})."
             ) from error
-        dropped = self.folder.drop_records_after(game.clock.iteration)
+        dropped = self.folder.drop_records_after(game.clock.iteration) if self.first else 0
         self.say(
             f"Resumed at iteration {game.clock.iteration} ({game.clock.kimg:.1f} kimg)"
             + (f"; {dropped} later records were dropped." if dropped else ".")
@@ -345,7 +362,15 @@ class _Run:
             identity=identity,
             say=self.say,
         )
-        callbacks = [status, *([evaluation] if evaluation else []), samples, checkpoints, limits]
+        callbacks: list[AfterRound] = [limits]
+        if self.first:
+            callbacks = [
+                status,
+                *([evaluation] if evaluation else []),
+                samples,
+                checkpoints,
+                limits,
+            ]
         game.round_callbacks = callbacks
         if limits.reached(game.clock):
             self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
@@ -370,6 +395,21 @@ class _Run:
         self.say(f"  samples       {newest(self.folder.samples)}")
         self.say(f"  curves        {self.folder.curves}")
         self.say(f"  more samples  python -m gan_lab.sample run={self.folder.path}")
+
+
+def accumulation_warning(game: Any) -> list[str]:
+    """A sentence where micro-batches cannot equal the large batch: batch statistics are each one's own."""
+    names = [
+        name
+        for name, network in game.named_children()
+        if any(isinstance(module, _BatchNorm) for module in network.modules())
+    ]
+    if game.options.accumulate == 1 or not names:
+        return []
+    return [
+        f"accumulate={game.options.accumulate} with batch normalisation in {' and '.join(names)}: its statistics are "
+        "those of each micro-batch, so the result is not that of the large batch."
+    ]
 
 
 def newest(folder: Path) -> Path:

@@ -23,10 +23,26 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 import plain_loop
 
 # Views and bookkeeping that launch nothing.
-FREE = set(
-    "detach view _unsafe_view t transpose alias expand as_strided slice select unsqueeze squeeze permute reshape "
-    "split unbind lift_fresh is_same_size".split()
-)
+FREE = {
+    "detach",
+    "view",
+    "_unsafe_view",
+    "t",
+    "transpose",
+    "alias",
+    "expand",
+    "as_strided",
+    "slice",
+    "select",
+    "unsqueeze",
+    "squeeze",
+    "permute",
+    "reshape",
+    "split",
+    "unbind",
+    "lift_fresh",
+    "is_same_size",
+}
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "item"}
 
 

@@ -6,12 +6,16 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
+
+AGREE_ROUNDS = 10
 
 
 class Limits(AfterRound):
@@ -36,28 +40,41 @@ class Limits(AfterRound):
         self.max_rounds = math.inf if max_rounds is None else max_rounds
         self.max_seconds = math.inf if max_time is None else max_time * 60
         self.interrupts = interrupts
+        self.ranks = 1
         self.started = time.perf_counter()
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock of max_time."""
-        del trainer, pl_module
+        self.ranks = trainer.world_size
+        del pl_module
         self.started = time.perf_counter()
 
     def reached(self, clock: Clock) -> bool:
         """Whether a limit is met."""
-        return (
-            clock.images_seen >= self.max_images
-            or clock.iteration >= self.max_rounds
-            or time.perf_counter() - self.started >= self.max_seconds
-        )
+        return self.counted_out(clock) or time.perf_counter() - self.started >= self.max_seconds
 
     def due(self, clock: Clock) -> bool:
-        """Whether the run must end after this round."""
+        """Whether the run must end after this round, or ranks must agree on whether it ends."""
+        if self.ranks > 1:
+            return clock.iteration % AGREE_ROUNDS == 0 or self.counted_out(clock)
         return self.interrupts.pending is not None or self.reached(clock)
 
     def after_round(self, module: AdversarialModule) -> None:
-        """Ask Lightning to end after this batch."""
-        module.trainer.should_stop = True
+        """Ask Lightning to end after this batch.
+
+        Clocks and signals differ between ranks, and a rank that stops alone leaves the others waiting for ever.
+        """
+        stop = self.interrupts.pending is not None or self.reached(module.clock)
+        if self.ranks > 1:
+            wish = torch.tensor([float(stop)], device=module.device)
+            torch.distributed.all_reduce(wish)
+            stop = bool(wish.item())
+        if stop:
+            module.trainer.should_stop = True
+
+    def counted_out(self, clock: Clock) -> bool:
+        """Whether a limit that all ranks count alike is met."""
+        return clock.images_seen >= self.max_images or clock.iteration >= self.max_rounds
 
     def share(self, clock: Clock) -> float | None:
         """How much of the run is done, in [0, 1]; None without a limit."""
