@@ -33,7 +33,7 @@ MAY = {
     "networks": {"torch"} | CHECKS | TYPING,
     "losses": {"torch"} | CHECKS | TYPING,
     "penalties": {"torch"} | CHECKS | TYPING,
-    "data": {"torch", "torchvision", "PIL", "numpy", "tqdm"} | CHECKS,
+    "data": {"torch", "torchvision", "PIL", "numpy", "tqdm"} | LIGHTNING | CHECKS,
     "metrics": {
         "torch", "torchmetrics", "torch_fidelity", "numpy",
         "gan_lab.data.images", "gan_lab.data.cache", "gan_lab.data.progress", "gan_lab.images",
@@ -70,7 +70,7 @@ ONLY = {
 LIGHT = [
     "errors.py", "ranges.py", "scalars.py", "interrupts.py", "run_folder.py", "train.py", "sample.py", "evaluate.py",
     "config/command.py", "config/resume.py", "config/schema.py", "config/parts.py", "config/checks.py",
-    "config/after.py",
+    "config/after.py", "console.py",
 ]  # fmt: skip
 
 

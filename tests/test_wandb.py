@@ -1,0 +1,236 @@
+"""W&B runs are read back with W&B's own reader; nothing here needs the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_lab.checkpoint import load_checkpoint
+from gan_lab.environment import git_commit
+from gan_lab.errors import ConfigError
+from gan_lab.loggers import wandb as tracker
+from gan_lab.train import main
+
+TINY = [
+    "debug=tiny",
+    "model=dcgan",
+    "metrics=small",
+    "metrics.num_samples=64",
+    "metrics.num_reals=64",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_is_logged_in(tmp_path_factory):
+    """No login, wherever the tests run."""
+    patch = pytest.MonkeyPatch()
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_MODE", "WANDB_RUN_ID"):
+        patch.delenv(name, raising=False)
+    empty = tmp_path_factory.mktemp("home")
+    patch.setenv("NETRC", str(empty / "netrc"))
+    patch.setenv("WANDB_CONFIG_DIR", str(empty))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run with logger=wandb."""
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    assert main([*TINY, "logger=wandb", "logger.wandb.tags=[a,b]", f"hydra.run.dir={folder}"]) == 0
+    return folder
+
+
+def records(folder):
+    """All records of the one W&B run of a run folder."""
+    (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    return read(file)
+
+
+def read(file):
+    command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(file)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def of_kind(records, kind):
+    return [record[kind] for record in records if record["type"] == kind]
+
+
+def curves(records):
+    """Logged values by key, as (images_seen, value)."""
+    found = {}
+    for item in (history["item"] for history in of_kind(records, "history")):
+        for key, value in item.items():
+            found.setdefault(key, []).append((item["images_seen"], value))
+    return found
+
+
+def test_curves_lie_over_images_seen(run):
+    stored = records(run)
+    found = curves(stored)
+    for key in (
+        "loss/discriminator", "loss/discriminator/adversarial", "loss/generator", "logits/real",
+        "logits/fake", "grad_norm/discriminator", "grad_norm/generator", "lr/discriminator",
+        "lr/generator", "speed/images_per_s",
+    ):  # fmt: skip
+        assert [x for x, _ in found[key]] == [16, 32], key
+        assert all(isinstance(value, float) for _, value in found[key])
+    assert [x for x, _ in found["metric/small_frechet"]] == [0, 32]
+    axes = of_kind(stored, "metric")
+    assert [one["step_metric"] for one in axes if one.get("glob_name") == "*"] == ["images_seen"]
+    assert not any("global_step" in json.dumps(one) for one in axes)
+
+
+def test_values_are_those_of_metrics_jsonl(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for key in ("loss/generator", "metric/small_frechet"):
+        written = [(line["images_seen"], line[key]) for line in lines if key in line]
+        assert curves(records(run))[key] == pytest.approx(written, abs=1e-6)
+
+
+def test_sample_grids_are_the_pictures_of_the_run_folder(run):
+    (folder,) = (run / "wandb").glob("offline-run-*")
+    logged = curves(records(run))["samples.path"]
+    on_disk = sorted((run / "samples").glob("*.png"))
+    assert [x for x, _ in logged] == [0, 32]
+    for (_, name), file in zip(logged, on_disk, strict=True):
+        pixels = np.asarray(Image.open(folder / "files" / name).convert("RGB"))
+        # Floats in [-1, 1] would have become black or specks of 0 and 255.
+        assert np.array_equal(pixels, np.asarray(Image.open(file).convert("RGB")))
+        assert 20 < pixels.mean() < 235
+        assert len(np.unique(pixels)) > 50
+
+
+def test_configuration_commit_and_protocol_are_recorded(run):
+    stored = records(run)
+    (start,) = of_kind(stored, "run")
+    config = start["config"]["update"]
+    assert config["commit"] == git_commit()
+    assert config["generator"]["width"] == 8
+    assert config["optimizer"]["generator"]["lr"] == 2e-4
+    assert start["display_name"] == "one"
+    assert start["job_type"] == "train"
+    assert start["project"] == "gan_lab"
+    assert start["tags"] == ["a", "b"]
+    summaries = [one["update"] for one in of_kind(stored, "summary")]
+    (protocol,) = [one["protocol"] for one in summaries if "protocol" in one]
+    assert protocol["num_samples"] == 64
+    assert of_kind(stored, "exit") == [{"exit_code": 0, **of_kind(stored, "exit")[0]}]
+
+
+def test_nothing_private_is_recorded(run):
+    (start,) = of_kind(records(run), "run")
+    assert socket.gethostname() not in str(start.get("host"))
+    names = {path.name for path in (run / "wandb").rglob("*") if path.is_file()}
+    assert not names & {"requirements.txt", "output.log", "wandb-metadata.json"}
+
+
+def test_a_resumed_run_keeps_its_id(run):
+    wandb_id = load_checkpoint(run / "checkpoints" / "last.ckpt")["identity"]["wandb_id"]
+    assert main([f"resume={run}", "max_rounds=6"]) == 0
+    runs = sorted((run / "wandb").glob("offline-run-*"))
+    assert len(runs) == 2
+    for folder in runs:
+        (file,) = folder.glob("*.wandb")
+        stored = read(file)
+        (start,) = of_kind(stored, "run")
+        assert start["run_id"] == wandb_id
+        assert start["resume"] is True
+    assert [x for x, _ in curves(stored)["loss/generator"]] == [48]
+
+
+def test_jobs_of_a_multirun_are_runs_of_their_own(tmp_path):
+    """Three jobs, the second diverges: three ids in one group, each closed with its own exit code."""
+    rates = "optimizer.discriminator.lr=1e-4,1e30,2e-4"
+    sweep = tmp_path / "sweep"
+    assert main(["-m", *TINY, "logger=wandb", rates, f"hydra.sweep.dir={sweep}"]) == 1
+    stored = [records(sweep / str(job)) for job in range(3)]
+    starts = [of_kind(one, "run")[0] for one in stored]
+    assert len({one["run_id"] for one in starts}) == 3
+    assert {one["run_group"] for one in starts} == {"sweep"}
+    assert [one["display_name"].partition("=")[2] for one in starts] == ["1e-4", "1e30", "2e-4"]
+    assert [of_kind(one, "exit")[0].get("exit_code", 0) for one in stored] == [0, 1, 0]
+    for one in stored:
+        assert [x for x, _ in curves(one)["metric/small_frechet"]][0] == 0
+    assert [x for x, _ in curves(stored[2])["loss/generator"]] == [16, 32]
+
+
+def test_no_wandb_is_needed_without_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it now fails
+    assert main([*TINY, "logger=none", f"hydra.run.dir={tmp_path / 'none'}"]) == 0
+    assert main([*TINY, "logger=wandb", f"hydra.run.dir={tmp_path / 'wandb'}"]) == 2
+    said = capsys.readouterr().err
+    assert "the package wandb is not installed; install it or set logger=none" in said
+    assert "Traceback" not in said
+
+
+def test_online_without_a_login_is_a_sentence(tmp_path, capsys):
+    command = [*TINY, "logger=wandb", "logger.mode=online", f"hydra.run.dir={tmp_path}"]
+    assert main(command) == 2
+    assert "you are not logged in to W&B; run `wandb login`" in capsys.readouterr().err
+
+
+class Service:
+    """Stands for the package wandb with a login, whose service is out of reach."""
+
+    class Error(Exception):
+        """What wandb raises."""
+
+    def __init__(self, logged_in=True):
+        self.errors = SimpleNamespace(Error=self.Error)
+        self.logged_in = logged_in
+        self.modes = []
+
+    def login(self, **_):
+        return self.logged_in
+
+    def init(self, mode):
+        self.modes.append(mode)
+        if mode == "online":
+            raise self.Error("Timed out.\nConsider more time.")
+        return mode
+
+
+def test_auto_records_offline_where_the_service_is_out_of_reach(capsys):
+    service = Service()
+    assert tracker._start(service, "auto", {}) == "offline"
+    assert service.modes == ["online", "offline"]
+    assert "W&B cannot be reached (Timed out.)" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"logger\.mode=online: W&B cannot be reached"):
+        tracker._start(service, "online", {})
+
+
+@pytest.mark.parametrize(
+    ("mode", "variable", "started"),
+    [
+        ("auto", None, "offline"),
+        ("auto", "offline", "offline"),
+        ("auto", "disabled", "disabled"),
+        ("offline", "online", "offline"),
+    ],
+)
+def test_mode(mode, variable, started, monkeypatch):
+    if variable:
+        monkeypatch.setenv("WANDB_MODE", variable)
+    service = Service(logged_in=False)
+    assert tracker._start(service, mode, {}) == started
+
+
+def test_only_one_file_imports_wandb():
+    package = Path(tracker.__file__).parent.parent
+    importing = [
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if "import wandb" in file.read_text() or "from wandb" in file.read_text()
+    ]
+    assert importing == [os.path.join("loggers", "wandb.py")]
