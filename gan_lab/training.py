@@ -89,7 +89,8 @@ def run_job(config: DictConfig) -> float | None:
                 f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: each rank would start the whole sweep "
                 "again; run the jobs one by one, or under a launcher such as submitit."
             )
-        return run_training(plain, folder, command).metric
+        metric = run_training(plain, folder, command).metric
+        return math.inf if metric is not None and math.isnan(metric) else metric
     except Interrupted as stop:
         if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
             Console()(f"Stopped by {stop.name}; the jobs that were left do not run.")
@@ -299,6 +300,8 @@ class _Run:
         from gan_lab.sampling import Sampler
 
         metric.prepare(source, device)
+        for note in metric.notes:
+            self.say(note)
         sampler = Sampler(game.to(device), game.averaged_networks())
         seconds = metric.estimate_seconds(sampler)
         self.say(

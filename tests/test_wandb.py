@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -50,6 +50,12 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def stored(run):
+    """What W&B's reader finds in it."""
+    return records(run)
+
+
 def records(folder):
     """All records of the one W&B run of a run folder."""
     (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
@@ -75,8 +81,7 @@ def curves(records):
     return found
 
 
-def test_curves_lie_over_images_seen(run):
-    stored = records(run)
+def test_curves_lie_over_images_seen(stored):
     found = curves(stored)
     for key in (
         "loss/discriminator", "loss/discriminator/adversarial", "loss/generator", "logits/real",
@@ -91,28 +96,26 @@ def test_curves_lie_over_images_seen(run):
     assert not any("global_step" in json.dumps(one) for one in axes)
 
 
-def test_values_are_those_of_metrics_jsonl(run):
+def test_values_are_those_of_metrics_jsonl(run, stored):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for key in ("loss/generator", "metric/small_frechet"):
         written = [(line["images_seen"], line[key]) for line in lines if key in line]
-        assert curves(records(run))[key] == pytest.approx(written, abs=1e-6)
+        assert curves(stored)[key] == written
 
 
-def test_sample_grids_are_the_pictures_of_the_run_folder(run):
+def test_sample_grids_are_the_pictures_of_the_run_folder(run, stored):
     (folder,) = (run / "wandb").glob("offline-run-*")
-    logged = curves(records(run))["samples.path"]
+    logged = curves(stored)["samples.path"]
     on_disk = sorted((run / "samples").glob("*.png"))
     assert [x for x, _ in logged] == [0, 32]
     for (_, name), file in zip(logged, on_disk, strict=True):
         pixels = np.asarray(Image.open(folder / "files" / name).convert("RGB"))
         # Floats in [-1, 1] would have become black or specks of 0 and 255.
         assert np.array_equal(pixels, np.asarray(Image.open(file).convert("RGB")))
-        assert 20 < pixels.mean() < 235
-        assert len(np.unique(pixels)) > 50
+        assert 100 < np.median(pixels) < 160  # an untrained generator's grey
 
 
-def test_configuration_commit_and_protocol_are_recorded(run):
-    stored = records(run)
+def test_configuration_commit_and_protocol_are_recorded(stored):
     (start,) = of_kind(stored, "run")
     config = start["config"]["update"]
     assert config["commit"] == git_commit()
@@ -128,41 +131,47 @@ def test_configuration_commit_and_protocol_are_recorded(run):
     assert of_kind(stored, "exit") == [{"exit_code": 0, **of_kind(stored, "exit")[0]}]
 
 
-def test_nothing_private_is_recorded(run):
-    (start,) = of_kind(records(run), "run")
+def test_nothing_private_is_recorded(run, stored):
+    (start,) = of_kind(stored, "run")
     assert socket.gethostname() not in str(start.get("host"))
     names = {path.name for path in (run / "wandb").rglob("*") if path.is_file()}
     assert not names & {"requirements.txt", "output.log", "wandb-metadata.json"}
 
 
-def test_a_resumed_run_keeps_its_id(run):
+def test_a_resumed_run_keeps_its_id(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "one", symlinks=True)
     wandb_id = load_checkpoint(run / "checkpoints" / "last.ckpt")["identity"]["wandb_id"]
     assert main([f"resume={run}", "max_rounds=6"]) == 0
     runs = sorted((run / "wandb").glob("offline-run-*"))
     assert len(runs) == 2
     for folder in runs:
         (file,) = folder.glob("*.wandb")
-        stored = read(file)
-        (start,) = of_kind(stored, "run")
+        found = read(file)
+        (start,) = of_kind(found, "run")
         assert start["run_id"] == wandb_id
         assert start["resume"] is True
-    assert [x for x, _ in curves(stored)["loss/generator"]] == [48]
+    assert [x for x, _ in curves(found)["loss/generator"]] == [48]
 
 
-def test_jobs_of_a_multirun_are_runs_of_their_own(tmp_path):
+def test_jobs_of_a_multirun_are_runs_of_their_own(tmp_path, capsys):
     """Three jobs, the second diverges: three ids in one group, each closed with its own exit code."""
     rates = "optimizer.discriminator.lr=1e-4,1e30,2e-4"
     sweep = tmp_path / "sweep"
     assert main(["-m", *TINY, "logger=wandb", rates, f"hydra.sweep.dir={sweep}"]) == 1
-    stored = [records(sweep / str(job)) for job in range(3)]
-    starts = [of_kind(one, "run")[0] for one in stored]
+    assert "training has diverged" in capsys.readouterr().err
+    jobs = [records(sweep / str(job)) for job in range(3)]
+    starts = [of_kind(one, "run")[0] for one in jobs]
     assert len({one["run_id"] for one in starts}) == 3
     assert {one["run_group"] for one in starts} == {"sweep"}
-    assert [one["display_name"].partition("=")[2] for one in starts] == ["1e-4", "1e30", "2e-4"]
-    assert [of_kind(one, "exit")[0].get("exit_code", 0) for one in stored] == [0, 1, 0]
-    for one in stored:
-        assert [x for x, _ in curves(one)["metric/small_frechet"]][0] == 0
-    assert [x for x, _ in curves(stored[2])["loss/generator"]] == [16, 32]
+    assert [one["display_name"].partition("=")[2] for one in starts] == [
+        "0.0001",
+        "1e+30",
+        "0.0002",
+    ]
+    assert [of_kind(one, "exit")[0].get("exit_code", 0) for one in jobs] == [0, 1, 0]
+    for one in jobs:
+        assert curves(one)["metric/small_frechet"][0][0] == 0
+    assert [x for x, _ in curves(jobs[2])["loss/generator"]] == [16, 32]
 
 
 def test_no_wandb_is_needed_without_it(tmp_path, monkeypatch, capsys):
@@ -233,4 +242,4 @@ def test_only_one_file_imports_wandb():
         for file in package.rglob("*.py")
         if "import wandb" in file.read_text() or "from wandb" in file.read_text()
     ]
-    assert importing == [os.path.join("loggers", "wandb.py")]
+    assert importing == [str(Path("loggers", "wandb.py"))]

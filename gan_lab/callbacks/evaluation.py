@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,9 @@ class Evaluation(AfterRound):
         self.reporter.record(clock, values, protocol=protocol)
         value = score.values[self.metric.key]
         self.last_images, self.last_value = clock.images_seen, value
-        self.improved = self.best_value is None or value < self.best_value
+        self.improved = math.isfinite(value) and (
+            self.best_value is None or value < self.best_value
+        )
         if self.improved:
             self.best_value = value
         name = self.metric.key.removeprefix("metric/")

@@ -30,6 +30,11 @@ FLAGS = (
     "-cd", "--config-dir", "--experimental-rerun", "-i", "--info",
 )  # fmt: skip
 
+FLAGS_WITH_VALUE = (
+    "-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun",
+)  # fmt: skip
+
 # Failures of a multirun's jobs in this process, told at the end by the exit code.
 failed_jobs: list[str] = []
 
@@ -81,7 +86,7 @@ def run_command(
     before = sys.argv
     try:
         check_flags(arguments)
-        sys.argv = [name, *_flags_first(prepare(list(arguments)))]
+        sys.argv = [name, *_flags_last(prepare(list(arguments)))]
         _call(job, arguments)
     except GanLabError as error:
         return _fail(str(error), error.exit_code)
@@ -114,10 +119,19 @@ def check_flags(arguments: Sequence[str]) -> None:
             raise ConfigError(f"{flag}: no such flag{nearest(flag, FLAGS) or '; see --help.'}")
 
 
-def _flags_first(arguments: list[str]) -> list[str]:
-    """Put -m first: argparse refuses it between overrides."""
-    sweep = [a for a in arguments if a in ("-m", "--multirun")]
-    return [*sweep, *(a for a in arguments if a not in sweep)]
+def _flags_last(arguments: list[str]) -> list[str]:
+    """Put flags and their values behind the overrides: argparse refuses them in between."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        flags.append(argument)
+        if argument in FLAGS_WITH_VALUE:
+            flags += [value for value in [next(rest, None)] if value is not None]
+    return [*overrides, *flags]
 
 
 def _call(job: Callable[[], Any], arguments: Sequence[str]) -> None:

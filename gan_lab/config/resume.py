@@ -58,7 +58,8 @@ def stored_config(folder: RunFolder) -> dict[str, Any]:
     try:
         config = yaml.safe_load(folder.config.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{folder.config}: cannot be read ({error}).") from error
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{folder.config}: cannot be read ({said}).") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{folder.config}: is no configuration of a run.")
     return config
