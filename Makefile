@@ -28,7 +28,7 @@ endif
 	@touch $@
 
 train: $(STAMP) ## watch a DCGAN learn Fashion-MNIST; ARGS='...' takes any option of gan_lab.train
-	@$(PY) -m gan_lab.train $(ARGS)
+	@$(PY) -m gan_lab.train experiment=first_run $(ARGS)
 
 test: $(STAMP) ## the tests (minutes on a CPU)
 	@$(PY) -m pytest -n 2 $(ARGS)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from gan_lab.config.resume import stored_command
@@ -78,17 +79,24 @@ def draw_curves(folders: Sequence[RunFolder], path: Path) -> None:
     for axis, panel in zip(figure.subplots(2, 3).flat, PANELS, strict=True):
         _draw_panel(axis, panel, runs)
     if len(folders) == 1:
-        figure.suptitle(_title(folders[0]), fontsize=12)
+        figure.suptitle(_title(folders[0]), fontsize=11)
     else:
         _legend_of_runs(figure, labels(folders))
-    figure.supxlabel(protocols.text(), fontsize=SMALL, color=GREY)
+    figure.supxlabel(plain(protocols.text()), fontsize=SMALL, color=GREY)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, format="png")
 
 
 def _title(folder: RunFolder) -> str:
+    path = folder.path.resolve()
+    name = f"{path.parent.name}/{path.name}" if path.name.isdigit() else path.name
     asked = " ".join(stored_command(folder)["overrides"] or ())
-    return f"{folder.path.name}   {asked}" if len(asked) <= MOST_IN_TITLE else folder.path.name
+    return plain(f"{name}   {shorten(asked, MOST_IN_TITLE, placeholder=' ...')}")
+
+
+def plain(text: str) -> str:
+    """The text as matplotlib shows it: between two dollar signs it would read a formula."""
+    return text.replace("$", r"\$")
 
 
 class _Protocols:
@@ -214,7 +222,8 @@ def _scale(axis: Any, panel: Panel, values: Sequence[float]) -> None:
     if panel.scale == "log" and low > 0 and high > 2 * low:
         axis.set_yscale("log")
         if high < 100 * low:  # powers of ten alone would leave an axis of two numbers
-            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+            steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if high < 8 * low else (1, 2, 3, 5, 7)
+            axis.yaxis.set_major_locator(LogLocator(subs=steps))
             axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.yaxis.set_minor_formatter(NullFormatter())
         return
@@ -242,7 +251,8 @@ def _legend_of_keys(axis: Any, panel: Panel, keys: Sequence[str], *, single: boo
 def _legend_of_runs(figure: Any, names: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
-    shown = [name if len(name) <= 70 else f"{name[:67]}..." for name in names[:MOST_IN_LEGEND]]
+    cut = [name if len(name) <= 70 else f"{name[:67]}..." for name in names[:MOST_IN_LEGEND]]
+    shown = [plain(name) for name in cut]
     lines = [Line2D([], [], color=color, lw=2.5) for color in palette(len(names))[: len(shown)]]
     if len(names) > MOST_IN_LEGEND:
         shown.append(f"and {len(names) - MOST_IN_LEGEND} more")

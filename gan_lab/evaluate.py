@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from gan_lab.config.after import options_of, quote_paths, user_keys
+from gan_lab.config.after import options_of, user_keys
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
 from gan_lab.console import Console
@@ -115,7 +115,7 @@ def _data(trained: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return run_command("gan_lab.evaluate", job, given, prepare=quote_paths)
+    return run_command("gan_lab.evaluate", job, given)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from gan_lab.config.after import options_of, quote_paths
+from gan_lab.config.after import options_of
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
 from gan_lab.errors import GanLabError
@@ -72,7 +72,7 @@ def _name(options: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return run_command("gan_lab.sample", job, given, prepare=quote_paths)
+    return run_command("gan_lab.sample", job, given)
 
 
 if __name__ == "__main__":

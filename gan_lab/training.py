@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -101,8 +102,10 @@ def run_job(config: DictConfig) -> float | None:
             raise
         job = command.name or str(hydra.job.num)
         failed_jobs.append(job)
-        _note_failure(RunFolder(folder), command, error)
-        said = str(error) if isinstance(error, GanLabError) else traceback.format_exc()
+        with suppress(GanLabError):
+            _note_failure(RunFolder(folder), command, error)
+        told = isinstance(error, GanLabError | OSError)
+        said = str(error) if told else traceback.format_exc()
         Console()(f"The job {job} failed: {said}")
         if OmegaConf.select(config, "sweep.on_error") == "stop":
             Console()("sweep.on_error=stop: the jobs that were left do not run.")
@@ -194,12 +197,15 @@ class _Run:
         try:
             result = self.train(parts, state)
         except Interrupted as stop:
-            self.folder.write_status(state="interrupted", reason=stop.name)
+            with suppress(GanLabError):
+                self.folder.write_status(state="interrupted", reason=stop.name)
             raise
         except Exception as error:
-            self.folder.write_status(state="failed", reason=str(error) or type(error).__name__)
-            if not isinstance(error, GanLabError):
-                (self.folder.path / "error.txt").write_text(traceback.format_exc())
+            # Where the disk is full this fails too, and the cause is what people need to read.
+            with suppress(GanLabError, OSError):
+                self.folder.write_status(state="failed", reason=str(error) or type(error).__name__)
+                if not isinstance(error, GanLabError):
+                    (self.folder.path / "error.txt").write_text(traceback.format_exc())
             raise
         self.folder.write_status(state="finished", metric=result.metric)
         return result

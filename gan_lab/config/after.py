@@ -12,21 +12,6 @@ from gan_lab.config.resume import key_of
 from gan_lab.config.schema import Field, check_fields
 from gan_lab.errors import ConfigError, nearest
 
-PATHS = ("run", "out", "checkpoint", "data.root", "metrics.weights")
-
-
-def quote_paths(arguments: list[str]) -> list[str]:
-    """Quote paths for Hydra, which would stumble over the = and , in `run=outputs/lr=1,seed=2`."""
-    if {"-m", "--multirun"} & set(arguments):
-        return arguments  # there a comma separates runs
-    quoted = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if equals and key in PATHS and value != "null" and value[:1] not in ("'", '"', ""):
-            value = "'" + value.replace("'", "\\'") + "'"
-        quoted.append(f"{key}{equals}{value}")
-    return quoted
-
 
 def options_of(
     config: DictConfig, fields: Mapping[str, Field], groups: Collection[str] = ()

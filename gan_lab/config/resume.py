@@ -32,7 +32,7 @@ def command_of_resumed_run(arguments: list[str]) -> list[str]:
     given = {key_of(a) for a in arguments}
     kept = [a for a in stored["overrides"] if key_of(a) not in given | {"resume"}]
     flags = [] if any(a in ("--config-dir", "-cd") for a in arguments) else stored["flags"]
-    where = f"hydra.run.dir='{folder.path}'"
+    where = f"hydra.run.dir={folder.path}"
     return [*flags, *kept, *arguments, where]
 
 

@@ -18,10 +18,8 @@ from gan_lab.metrics.distances import Frechet, Kernel
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.statistics import statistics_of_reals
+from gan_lab.metrics.timing import seconds_per_image
 from gan_lab.ranges import in_range, one_of
-
-PROBE = 4  # images timed first, so that an estimate for Inception on a CPU takes a second
-PROBE_SECONDS = 1.0
 
 Sample = Callable[[int, int], Tensor]
 
@@ -127,16 +125,13 @@ class Metric:
 
     def estimate_seconds(self, sample: Sample) -> float:
         """Time few images and extrapolate to `num_samples`; the distance itself is not in it."""
+        extract = self.extractor.features
         with untouched_randomness(self.extractor.device), torch.no_grad():
-            self._timed(sample, min(PROBE, self.num_samples))  # warm-up
-            count = min(PROBE, self.num_samples)
-            seconds = self._timed(sample, count)
-            whole = min(self.batch_size, self.num_samples)
-            if seconds / count * whole < PROBE_SECONDS:
-                count = whole
-                self._timed(sample, count)
-                seconds = self._timed(sample, count)
-        return seconds / count * self.num_samples
+            seconds = seconds_per_image(
+                lambda count: extract(to_uint8(sample(0, count))),
+                min(self.batch_size, self.num_samples),
+            )
+        return seconds * self.num_samples
 
     def score(self, sample: Sample, cancelled: Callable[[], bool] = lambda: False) -> Score | None:
         """Score images 0 .. num_samples - 1 of `sample`, which maps (start, count) to images.
@@ -180,11 +175,6 @@ class Metric:
         if self.kernel and self.kernel_key:
             values[self.kernel_key] = self.kernel.compute(self.extractor.device)
         return values
-
-    def _timed(self, sample: Sample, count: int) -> float:
-        start = time.perf_counter()
-        self.extractor.features(to_uint8(sample(0, count))).sum().item()  # .item() waits for a GPU
-        return time.perf_counter() - start
 
     def _notes(self, reals: int) -> tuple[str, ...]:
         """Sentences about what makes the value doubtful."""

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ from gan_lab.data.progress import progress, say
 from gan_lab.errors import DataError
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
+from gan_lab.metrics.timing import seconds_per_image
 
 FORMAT = 1  # part of the key; raise it when what is stored, or how it is computed, changes
 ANNOUNCED_SECONDS = 10.0
@@ -128,15 +128,12 @@ def _compute(
 def _announce(
     extractor: Extractor, first: Tensor, count: int, shown: ExitStack
 ) -> Callable[[int], object]:
-    """Time two images; if all will take long, say so and return the progress bar's advance."""
-    extractor.features(first[:2])  # warm-up
-    start = time.perf_counter()
-    extractor.features(first[:2]).sum().item()  # .item() waits for a GPU
-    seconds = (time.perf_counter() - start) / min(2, len(first)) * count
+    """Time few images; if all will take long, say so and return the progress bar's advance."""
+    seconds = count * seconds_per_image(lambda few: extractor.features(first[:few]), len(first))
     if seconds < ANNOUNCED_SECONDS:
         return lambda _: None
     say(
-        f"Statistics of {count:,} real images are computed once and kept; this takes up to "
+        f"Statistics of {count:,} real images are computed once and kept; this takes about "
         f"{seconds:.0f} s (metrics.num_reals bounds it)."
     )
     return shown.enter_context(progress(count, "features of reals"))

@@ -94,3 +94,13 @@ def test_moving_average():
     assert moving_average(line)[10:-10] == pytest.approx(line[10:-10])
     with_gap = [1.0] * 50 + [math.nan] + [1.0] * 49
     assert moving_average(with_gap) == pytest.approx([1.0] * 100)
+
+
+def test_dollar_signs_are_no_formulas(tmp_path):
+    """Two of them in an override ended a finished run with matplotlib's parser error."""
+    runs = [
+        write_run(tmp_path / f"$x^^{i}$", overrides=[f"data.root=$HOME/$^{{{i}$"], points=2)
+        for i in range(2)
+    ]
+    draw_curves(runs[:1], tmp_path / "one.png")
+    draw_curves(runs, tmp_path / "two.png")
