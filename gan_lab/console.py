@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,5 +25,6 @@ class Console:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
         if self.log is not None and not self.quiet:
-            with self.log.open("a") as file:
+            # Told on the terminal it was; a full disk, often the very thing told, must not end the run.
+            with suppress(OSError), self.log.open("a") as file:
                 file.write(text + "\n")

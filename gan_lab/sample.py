@@ -38,9 +38,8 @@ def job(config: DictConfig) -> None:
 def save_samples(options: Mapping[str, Any]) -> Path:
     """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of them."""
     import torch
-    from torchvision.io import write_png
 
-    from gan_lab.callbacks.samples import save_grid
+    from gan_lab.callbacks.samples import save_grid, write_png
     from gan_lab.images import to_uint8
     from gan_lab.pretrained import load
 
@@ -56,7 +55,7 @@ def save_samples(options: Mapping[str, Any]) -> Path:
         index = 0
         for batch in batches:
             for image in batch:
-                write_png(to_uint8(image).cpu(), str(out / f"{index:06}.png"))
+                write_png(to_uint8(image), out / f"{index:06}.png")
                 index += 1
     except (OSError, RuntimeError) as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error

@@ -17,7 +17,7 @@ from gan_lab.config.resume import command_of_resumed_run
 @around_hydra
 def job(config: DictConfig) -> float | None:
     """One run, or one job of a multirun; returns its metric."""
-    from gan_lab.training import run_job
+    from gan_lab.jobs import run_job
 
     return run_job(config)
 

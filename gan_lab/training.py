@@ -1,46 +1,42 @@
-"""One run from its configuration to its last picture; and what a job of a multirun is."""
+"""One run, from its configuration to its last picture."""
 
 from __future__ import annotations
 
-import logging
-import math
-import sys
+import json
 import traceback
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 import yaml
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lab.callbacks.base import AfterRound
+from gan_lab.callbacks.checkpoints import Checkpoints
+from gan_lab.callbacks.evaluation import Evaluation
+from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.samples import Samples
+from gan_lab.callbacks.status import Status
 from gan_lab.checkpoint import load_checkpoint, remove_leftovers
 from gan_lab.config.build import Parts, build, build_trackers
 from gan_lab.config.checks import check, check_device
-from gan_lab.config.command import failed_jobs, sentence
-from gan_lab.config.resume import key_of, merge, resume_path, stored_config
-from gan_lab.config.schema import lookup
+from gan_lab.config.resume import Command, merge, resume_path, stored_config, write_command
 from gan_lab.console import Console
+from gan_lab.data.images import ImageSet
+from gan_lab.data.module import ImageData
+from gan_lab.data.sampler import check_enough
 from gan_lab.environment import describe_environment
 from gan_lab.errors import ConfigError, GanLabError
 from gan_lab.interrupts import Interrupted, Interrupts
+from gan_lab.loggers.reporter import Reporter
 from gan_lab.ranks import first_rank
 from gan_lab.run_folder import RunFolder, write_atomically
-
-if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
-
-    from gan_lab.callbacks.base import AfterRound
-    from gan_lab.callbacks.evaluation import Evaluation
+from gan_lab.sampling import Sampler
+from gan_lab.trainer import SignalsAfterLightning, choose_precision, device_of, make_trainer
 
 
 @dataclass(frozen=True)
@@ -49,68 +45,6 @@ class Result:
 
     folder: Path
     metric: float | None
-
-
-@dataclass(frozen=True)
-class Command:
-    """How a run was asked for: what the user set, for checks and for resuming."""
-
-    overrides: Sequence[str] = ()
-    flags: Sequence[str] = ()
-    choices: Mapping[str, Any] | None = None
-    group: str | None = None
-    name: str | None = None
-
-    @property
-    def keys(self) -> list[str]:
-        """Dotted paths that the user set."""
-        return [key_of(override) for override in self.overrides]
-
-
-def run_job(config: DictConfig) -> float | None:
-    """A run under Hydra: single, or one job of a multirun, where a failure does not end the others.
-
-    Returns:
-        The metric at the end; infinity for a failed job of a multirun, so that a sweeper can go on.
-    """
-    hydra = HydraConfig.get()
-    sweep = hydra.mode == RunMode.MULTIRUN
-    folder = Path(hydra.runtime.output_dir)
-    command = Command(
-        overrides=list(hydra.overrides.task),
-        flags=_flags(hydra),
-        choices={k: v for k, v in hydra.runtime.choices.items() if not k.startswith("hydra/")},
-        group=folder.parent.name if sweep else None,
-        name=job_name(hydra) if sweep else None,
-    )
-    try:
-        plain = _plain(config)
-        if sweep and lookup(plain, "strategy.devices") != 1:
-            raise ConfigError(
-                f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: each rank would start the whole sweep "
-                "again; run the jobs one by one, or under a launcher such as submitit."
-            )
-        metric = run_training(plain, folder, command).metric
-        return math.inf if metric is not None and math.isnan(metric) else metric
-    except Interrupted as stop:
-        if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
-            Console()(f"Stopped by {stop.name}; the jobs that were left do not run.")
-            raise SystemExit(stop.exit_code) from stop
-        raise
-    except Exception as error:
-        if not sweep:
-            raise
-        job = command.name or str(hydra.job.num)
-        failed_jobs.append(job)
-        with suppress(GanLabError):
-            _note_failure(RunFolder(folder), command, error)
-        told = isinstance(error, GanLabError | OSError)
-        said = str(error) if told else traceback.format_exc()
-        Console()(f"The job {job} failed: {said}")
-        if OmegaConf.select(config, "sweep.on_error") == "stop":
-            Console()("sweep.on_error=stop: the jobs that were left do not run.")
-            raise SystemExit(1) from error
-        return math.inf
 
 
 def run_training(
@@ -131,37 +65,6 @@ def run_training(
     run = RunFolder(folder)
     with Interrupts() as interrupts:
         return _Run(config, run, command, interrupts).go()
-
-
-def job_name(hydra: Any) -> str:
-    """A multirun job's overrides that its command line sweeps over; all where that is not known."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    try:
-        given = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-")]
-        parsed = OverridesParser.create().parse_overrides(given)
-    except HydraException:  # a launcher's process has a command line of its own
-        parsed = []
-    swept = {key_of(one.input_line or "") for one in parsed if one.is_sweep_override()}
-    told = [one for one in hydra.overrides.task if key_of(one) in swept]
-    return ",".join(told) or str(hydra.job.override_dirname)
-
-
-def write_command(folder: RunFolder, command: Command) -> None:
-    """Write how a run was asked for to overrides.yaml."""
-    said = {
-        "overrides": [o for o in command.overrides if not key_of(o).startswith("hydra")],
-        "flags": list(command.flags),
-        "choices": dict(command.choices or {}),
-    }
-    write_atomically(folder.overrides, yaml.safe_dump(said, sort_keys=False))
-
-
-def _note_failure(folder: RunFolder, command: Command, error: Exception) -> None:
-    """Leave what a comparison of the sweep needs of a job that failed before it had a folder."""
-    if folder.path.is_dir() and not folder.status.is_file():
-        write_command(folder, command)
-        folder.write_status(state="failed", reason=str(error) or type(error).__name__)
 
 
 def new_folder(config: Mapping[str, Any]) -> Path:
@@ -187,9 +90,11 @@ class _Run:
     def go(self) -> Result:
         state = self.resume()
         check(self.config)
-        self.config["precision"] = choose_precision(self.config["precision"])
-        check_device(self.config, device_of(self.config))
-        parts = build(self.config, self.command.keys)
+        self.device = device_of(self.config)
+        self.precision = choose_precision(self.config["precision"])
+        check_device(self.precision, self.device)
+        # config.yaml keeps `auto`, so that a resumed run is asked the same question.
+        parts = build({**self.config, "precision": self.precision}, self.command.keys)
         if not self.first:
             parts.metric = None
             return self.train(parts, state)
@@ -246,53 +151,36 @@ class _Run:
         if state is None:
             write_command(self.folder, self.command)
             self.folder.metrics.unlink(missing_ok=True)
-        import json
-
-        environment = describe_environment(device_of(self.config), self.config["precision"])
+        self.folder.write_status(state="running")
+        environment = describe_environment(self.device, self.precision)
         write_atomically(self.folder.environment, json.dumps(environment, indent=1) + "\n")
         if parts.dropped:
             self.say(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
 
     def train(self, parts: Parts, state: dict[str, Any] | None) -> Result:
-        game, source, metric = parts.game, parts.source, parts.metric
-        self.say(f"Run folder: {self.folder.path}")
-        for name, network in game.named_children():
-            count = sum(p.numel() for p in network.parameters())
-            self.say(f"{name}: {count:,} parameters")
-        for warning in [*game.warnings(), *accumulation_warning(game)]:
-            self.say(f"Warning: {warning}")
-        images = source.load(source.splits[0])
-        self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
-        for note in images.notes:
-            self.say(note)
-        from gan_lab.data.sampler import check_enough
-
-        check_enough(images, self.config["data"]["batch_size"])
-        device = torch.device(device_of(self.config))
-        if metric is not None:
-            self.prepare_metric(game, source, metric, device)
-        if state is not None:
-            self.restore(game, state)
-        from gan_lab.data.module import ImageData
-
-        data = ImageData(
-            images,
-            batch_size=self.config["data"]["batch_size"],
-            seed=self.config["seed"],
-            flip=source.flip,
-        )
+        game, source = parts.game, parts.source
+        self.introduce(game)
         identity = dict((state or {}).get("identity") or {})
         trackers = []
-        if self.first:
+        if self.first:  # before the data: a missing login must not cost an hour of statistics
             trackers = build_trackers(
                 self.config, folder=self.folder, command=self.command, identity=identity
             )
-        from gan_lab.loggers.reporter import Reporter
-
         reporter = Reporter(self.folder, trackers)
         exit_code = 1
         try:
-            evaluation = self.fit(game, data, metric, reporter, state, identity)
+            images = self.load(source)
+            if parts.metric is not None:
+                self.prepare_metric(game, source, parts.metric)
+            if state is not None:
+                self.restore(game, state)
+            data = ImageData(
+                images,
+                batch_size=self.config["data"]["batch_size"],
+                seed=self.config["seed"],
+                flip=source.flip,
+            )
+            evaluation = self.fit(game, data, parts.metric, reporter, state, identity)
             self.interrupts.check()
             if self.first:
                 self.finish(evaluation, reporter, game)
@@ -301,10 +189,28 @@ class _Run:
             reporter.close(exit_code)
         return Result(self.folder.path, None if evaluation is None else evaluation.last_value)
 
-    def prepare_metric(self, game: Any, source: Any, metric: Any, device: torch.device) -> None:
-        """Find weights, compute statistics of the reals, say how long evaluation will take."""
-        from gan_lab.sampling import Sampler
+    def introduce(self, game: Any) -> None:
+        """Say what is about to run, and what theory says against it."""
+        self.say(f"Run folder: {self.folder.path}")
+        self.say(f"On {self.device} in {self.precision}.")
+        for name, network in game.named_children():
+            count = sum(p.numel() for p in network.parameters())
+            self.say(f"{name}: {count:,} parameters")
+        for warning in [*game.warnings(), *accumulation_warning(game)]:
+            self.say(f"Warning: {warning}")
 
+    def load(self, source: Any) -> ImageSet:
+        """The images to train on, with what is to be said about them."""
+        images: ImageSet = source.load(source.splits[0])
+        self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
+        for note in images.notes:
+            self.say(note)
+        check_enough(images, self.config["data"]["batch_size"])
+        return images
+
+    def prepare_metric(self, game: Any, source: Any, metric: Any) -> None:
+        """Find weights, compute statistics of the reals, say how long evaluation will take."""
+        device = torch.device(self.device)
         metric.prepare(source, device)
         for note in metric.notes:
             self.say(note)
@@ -337,12 +243,6 @@ class _Run:
         state: Mapping[str, Any] | None,
         identity: dict[str, Any],
     ) -> Evaluation | None:
-        from gan_lab.callbacks.checkpoints import Checkpoints
-        from gan_lab.callbacks.evaluation import Evaluation
-        from gan_lab.callbacks.limits import Limits
-        from gan_lab.callbacks.samples import Samples
-        from gan_lab.callbacks.status import Status
-
         config = self.config
         limits = Limits(
             max_kimg=config["max_kimg"],
@@ -363,6 +263,7 @@ class _Run:
             reporter,
             every_kimg=config["samples"]["every_kimg"],
             count=config["samples"]["num"],
+            say=self.say,
         )
         checkpoints = Checkpoints(
             self.folder,
@@ -384,7 +285,7 @@ class _Run:
         if limits.reached(game.clock):
             self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
             return evaluation
-        trainer = make_trainer(config, [*callbacks, _SignalsAfterLightning(self.interrupts)])
+        trainer = make_trainer(config, [*callbacks, SignalsAfterLightning(self.interrupts)])
         self.interrupts.deferred = True
         try:
             trainer.fit(game, datamodule=data)
@@ -424,80 +325,3 @@ def accumulation_warning(game: Any) -> list[str]:
 def newest(folder: Path) -> Path:
     """The last PNG of a folder by name."""
     return max(folder.glob("*.png"), default=folder)
-
-
-def device_of(config: Mapping[str, Any]) -> str:
-    """Cpu or cuda, as the strategy asks and the machine has.
-
-    Raises:
-        ConfigError: if a GPU is asked for and there is none.
-    """
-    accelerator = config["strategy"]["accelerator"]
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError(
-            "strategy=gpu: torch sees no GPU on this machine; use strategy=cpu or auto."
-        )
-    return "cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
-
-
-def choose_precision(name: str) -> str:
-    """`auto` is bf16 where a GPU computes it natively, else fp32."""
-    if name != "auto":
-        return name
-    return (
-        "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
-    )
-
-
-def make_trainer(config: Mapping[str, Any], callbacks: Sequence[Any]) -> Trainer:
-    """Lightning's trainer with everything switched off that the engine does itself."""
-    from lightning.pytorch import Trainer
-
-    from gan_lab.engine.replicas import Replicas
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    for category in (UserWarning, FutureWarning, DeprecationWarning):
-        warnings.filterwarnings("ignore", category=category, module="lightning")
-    devices = config["strategy"]["devices"]
-    return Trainer(
-        accelerator=config["strategy"]["accelerator"],
-        devices=devices,
-        strategy=Replicas() if devices > 1 else "auto",
-        callbacks=list(callbacks),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        max_epochs=-1,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
-    )
-
-
-def _SignalsAfterLightning(interrupts: Interrupts) -> Any:  # noqa: N802 - a class made where Lightning is imported
-    from lightning.pytorch import Callback
-
-    class SignalsAfterLightning(Callback):
-        """Sets our handlers again: Lightning's end a run by SIGTERM with exit code 0."""
-
-        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            """Lightning has set its own by now."""
-            del trainer, pl_module
-            interrupts.install()
-
-    return SignalsAfterLightning()
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(sentence(error)) from error
-    return cast(dict[str, Any], plain)
-
-
-def _flags(hydra: Any) -> list[str]:
-    folders = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
-    return [part for path in folders for part in ("--config-dir", path)]

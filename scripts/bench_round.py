@@ -41,7 +41,7 @@ from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from gan_lab.penalties.gradient import GradientPenalty
 from gan_lab.run_folder import RunFolder
-from gan_lab.training import make_trainer
+from gan_lab.trainer import make_trainer
 
 
 class OneWeightGenerator(nn.Module):

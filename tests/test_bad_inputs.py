@@ -25,7 +25,14 @@ from gan_lab.run_folder import RunFolder
 from gan_lab.train import main
 from tests.conftest import REPOSITORY
 
-TINY = ["debug=tiny", "logger=none", "metrics=none", "samples.num=4", "max_rounds=2", "log_every_rounds=1"]
+TINY = [
+    "debug=tiny",
+    "logger=none",
+    "metrics=none",
+    "samples.num=4",
+    "max_rounds=2",
+    "log_every_rounds=1",
+]
 
 
 @dataclass(frozen=True)
@@ -182,7 +189,9 @@ def places(tmp_path_factory) -> dict[str, Path]:
         found[name] = base / name
         found[name].mkdir()
     for index in range(12):
-        Image.new("RGB", (40, 40), (index, 90, 9)).save(found["corrupt"] / f"{index}.jpg", quality=90)
+        Image.new("RGB", (40, 40), (index, 90, 9)).save(
+            found["corrupt"] / f"{index}.jpg", quality=90
+        )
     image = (found["corrupt"] / "3.jpg").read_bytes()
     (found["corrupt"] / "bad.jpg").write_bytes(image[: len(image) // 2])
     (found["text"] / "none.png").write_text("no image")
@@ -234,7 +243,15 @@ def test_one_sentence_and_an_exit_code(name, places, elsewhere, capsys):
         assert before == []
 
 
-STAGES = ("Run folder:", "Not used by", "generator:", "discriminator:", "fashion_mini", "Resumed", "Warning:")
+STAGES = (
+    "Run folder:",
+    "Not used by",
+    "generator:",
+    "discriminator:",
+    "fashion_mini",
+    "Resumed",
+    "Warning:",
+)
 
 
 def test_no_bad_input_hurts_the_run_that_was_there(places):
@@ -268,7 +285,13 @@ def test_partial_weights_give_no_fid(shared_data, elsewhere, capsys):
         pytest.skip(f"no partial Inception weights in {weights}")
     file = next(weights.glob("*.pth"))
     code = main(
-        [*TINY, "metrics=fid", f"metrics.weights={file}", "metrics.num_samples=4", "hydra.run.dir=run"]
+        [
+            *TINY,
+            "metrics=fid",
+            f"metrics.weights={file}",
+            "metrics.num_samples=4",
+            "hydra.run.dir=run",
+        ]
     )
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert code == 1
@@ -358,13 +381,29 @@ def test_a_missing_value_of_a_users_own_part(elsewhere, capsys):
     assert "only classes below" in capsys.readouterr().err
 
 
+def test_a_path_that_hydra_could_misread(elsewhere):
+    """Equals signs, commas and blanks in the name of a run folder."""
+    folder = "lr=1,seed=2 (it's mine)"
+    assert main([*TINY, f"hydra.run.dir={folder}"]) == 0
+    assert main([f"resume={folder}", "max_rounds=3"]) == 0
+    assert load_checkpoint(RunFolder(folder).last)["clock"]["iteration"] == 3
+
+
+def test_flags_may_stand_between_options(elsewhere, capsys):
+    assert main(["seed=1", "-m", "modle=gan", "data.flip=true"]) == 2
+    assert capsys.readouterr().err == "modle: no such option; did you mean model?\n"
+    assert main(["seed=1", "--cfg", "job", "data.flip=true"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["seed"], shown["data"]["flip"]) == (1, True)
+
+
 # Real commands ----------------------------------------------------------------------------------
 
 
 def command(*arguments, cwd, prefix=""):
     """Run `python -m gan_lab.train` as people do."""
     line = [sys.executable, "-m", "gan_lab.train", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
     if prefix:
         line = ["bash", "-c", f'{prefix}; exec "$@"', "bash", *line]
     return subprocess.run(
@@ -399,7 +438,9 @@ def test_a_failing_job_of_a_sweep_is_told_and_the_others_run(tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("1 of the jobs failed: ")
     assert "data.batch_size=20000" in last
-    states = [json.loads(RunFolder(tmp_path / "sweep" / n).status.read_text())["state"] for n in "01"]
+    states = [
+        json.loads(RunFolder(tmp_path / "sweep" / n).status.read_text())["state"] for n in "01"
+    ]
     assert states == ["failed", "finished"]
 
 
@@ -415,12 +456,23 @@ def test_a_sweep_may_stop_at_the_first_failure(tmp_path):
 
 
 def test_a_disk_that_takes_no_more(tmp_path):
-    """A limit on file sizes stands for a full disk: every checkpoint fails, small files do not."""
-    done = command(*TINY, f"hydra.run.dir={tmp_path}/run", cwd=tmp_path, prefix="ulimit -f 200")
+    """A limit on the size of files stands for a full disk: checkpoints and grids fail, small files do not."""
+    done = command(
+        *TINY, "samples.num=64", f"hydra.run.dir={tmp_path}/run", cwd=tmp_path, prefix="ulimit -f 4"
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "Warning: " in done.stderr, "the first save is told and training goes on"
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("Warning: ")]
+    assert [
+        "kimg-000000.000.png: the samples could not be written (File too large)." in line
+        for line in warnings
+    ][0]
+    assert any("last.ckpt: the checkpoint could not be written" in line for line in warnings)
     last = done.stderr.strip().splitlines()[-1]
     assert "the checkpoint could not be written" in last
     assert is_a_sentence(last)
-    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+    run = RunFolder(tmp_path / "run")
+    assert list(run.checkpoints.iterdir()) == list(run.samples.iterdir()) == [], "no half files"
+    assert [record["iteration"] for record in run.records()] == [1, 2], (
+        "training went on to its end"
+    )

@@ -15,7 +15,7 @@ from gan_lab.metrics.fid import Fid
 from gan_lab.metrics.inception_weights import FULL, PARTIAL_FILE, find_weights
 
 CPU = torch.device("cpu")
-FEW = 16
+FEW = 12
 
 
 def write_pngs(files, folder, size):

@@ -92,6 +92,15 @@ def test_ddp_from_the_command_line(tmp_path):
 
 
 def test_a_sweep_over_several_ranks_is_refused(tmp_path, capsys):
-    code = main(["-m", "debug=tiny", "strategy=ddp", "seed=1,2", "logger=none", f"hydra.sweep.dir={tmp_path}"])
+    code = main(
+        [
+            "-m",
+            "debug=tiny",
+            "strategy=ddp",
+            "seed=1,2",
+            "logger=none",
+            f"hydra.sweep.dir={tmp_path}",
+        ]
+    )
     assert code == 1
     assert "each rank would start the whole sweep" in capsys.readouterr().err

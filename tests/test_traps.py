@@ -13,7 +13,7 @@
 | two jobs of a multirun in one W&B run | test_wandb.py: test_jobs_of_a_multirun_are_runs_of_their_own |
 | each rank starts the whole sweep again | test_ranks.py: test_a_sweep_over_several_ranks_is_refused |
 | `+typo` is accepted | test_bad_inputs.py: "accepted +typo ..."; contracts/test_swaps.py: leftovers |
-| one value that is no plain number makes a checkpoint unreadable | here: test_checkpoints_hold_tensors_and_plain_values |
+| one NumPy number makes a checkpoint unreadable | here: test_checkpoints_hold_tensors_and_plain_values |
 """
 
 from __future__ import annotations
@@ -324,12 +324,10 @@ def test_a_second_interrupt_does_not_wait(monkeypatch):
 
     with Interrupts() as interrupts:
         interrupts.deferred = True
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0)
+        signal.raise_signal(signal.SIGINT)
         assert interrupts.pending == signal.SIGINT
         with pytest.raises(Interrupted) as stop:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1)
+            signal.raise_signal(signal.SIGINT)
         assert stop.value.exit_code == 130
 
 

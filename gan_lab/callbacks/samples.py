@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,23 @@ class Samples(AfterRound):
         reporter: hands them to the trackers.
         every_kimg: thousands of images between grids; 0 for start and end only.
         count: images per grid, a square number looks best.
+        say: writes a line for the user.
     """
 
-    def __init__(self, folder: Path, reporter: Reporter, *, every_kimg: float, count: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reporter: Reporter,
+        *,
+        every_kimg: float,
+        count: int,
+        say: Callable[[str], None],
+    ) -> None:
         self.folder = folder
         self.reporter = reporter
         self.every_kimg = every_kimg
         self.count = count
+        self.say = say
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Save the untrained generator's grid."""
@@ -50,7 +61,11 @@ class Samples(AfterRound):
         clock = module.clock
         path = self.folder / f"kimg-{clock.images_seen / 1000:010.3f}.png"
         images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.count)
-        save_grid(images, path)
+        try:
+            save_grid(images, path)
+        except OSError as error:  # as with a checkpoint, a full disk does not end training
+            self.say(f"Warning: {path}: the samples could not be written ({error.strerror}).")
+            return
         self.reporter.picture(clock, "samples", path)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -67,10 +82,27 @@ def save_grid(images: Tensor, path: Path, *, columns: int | None = None) -> None
         path: the PNG file; its folder is made.
         columns: images per row; by default the grid is nearly square.
     """
-    from torchvision.io import write_png
     from torchvision.utils import make_grid
 
     columns = columns or max(1, round(len(images) ** 0.5))
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = make_grid(to_uint8(images).cpu(), nrow=columns, padding=2, pad_value=255)
-    write_png(grid, str(path))
+    write_png(grid, path)
+
+
+def write_png(pixels: Tensor, path: Path) -> None:
+    """Write bytes (C, H, W) as a PNG file; half a file does not stay.
+
+    torchvision's own write_png says nothing on a full disk and leaves a truncated file.
+
+    Raises:
+        OSError: where the disk refuses.
+    """
+    from torchvision.io import encode_png
+
+    data = encode_png(pixels.cpu()).numpy().tobytes()
+    try:
+        path.write_bytes(data)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise

@@ -35,9 +35,9 @@ def check(config: Mapping[str, Any]) -> None:
         )
 
 
-def check_device(config: Mapping[str, Any], device: str) -> None:
+def check_device(precision: str, device: str) -> None:
     """Refuse what the chosen device cannot do."""
-    if config["precision"] == "16-mixed" and device == "cpu":
+    if precision == "16-mixed" and device == "cpu":
         raise ConfigError(
             "precision=16-mixed: half precision is for GPUs and this run is on the CPU; "
             "set precision=bf16-mixed or 32-true."

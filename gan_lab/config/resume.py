@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gan_lab.errors import ConfigError
-from gan_lab.run_folder import RunFolder
+from gan_lab.run_folder import RunFolder, write_atomically
 
 # What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
 CHANGEABLE = ("max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy")
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a run was asked for: what the user set, for checks and for resuming."""
+
+    overrides: Sequence[str] = ()
+    flags: Sequence[str] = ()
+    choices: Mapping[str, Any] | None = None
+    group: str | None = None
+    name: str | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """Dotted paths that the user set."""
+        return [key_of(override) for override in self.overrides]
+
+
+def write_command(folder: RunFolder, command: Command) -> None:
+    """Write how a run was asked for to overrides.yaml."""
+    import yaml
+
+    said = {
+        "overrides": [o for o in command.overrides if not key_of(o).startswith("hydra")],
+        "flags": list(command.flags),
+        "choices": dict(command.choices or {}),
+    }
+    write_atomically(folder.overrides, yaml.safe_dump(said, sort_keys=False))
 
 
 def command_of_resumed_run(arguments: list[str]) -> list[str]:

@@ -28,7 +28,16 @@ CONTEXT = {
 # What belongs to the run and stands beside a part's options.
 BESIDE = {"data": {"batch_size"}}
 
-PART_GROUPS = ("generator", "discriminator", "loss", "penalty", "latent", "data", "metrics", "logger")
+PART_GROUPS = (
+    "generator",
+    "discriminator",
+    "loss",
+    "penalty",
+    "latent",
+    "data",
+    "metrics",
+    "logger",
+)
 PART_FILES = [f for f in files(*PART_GROUPS) if content(f).get("_target_") is not None]
 
 PAPER = re.compile(r"arXiv:\d{4}\.\d{4,5}|\((?:[^()]*[ ,])?(?:19|20)\d{2}\)")
@@ -46,9 +55,14 @@ def test_yaml_lists_the_constructors_options_with_their_defaults(file):
     assert set(given) == set(options), "the YAML file lists exactly the constructor's options"
     for name, parameter in options.items():
         assert parameter.default is not parameter.empty, f"{name} has no default"
-        default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        default = (
+            list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        )
         assert given[name] == default, name
-        assert type(given[name]) is type(default) or {type(given[name]), type(default)} == {int, float}, name
+        assert type(given[name]) is type(default) or {type(given[name]), type(default)} == {
+            int,
+            float,
+        }, name
         assert parameter.annotation is not parameter.empty, f"{name} has no type"
 
 
@@ -96,7 +110,9 @@ def test_parts_of_which_several_are_chosen_have_places_of_their_own(group):
 def test_every_choice_says_what_it_is():
     """The first comment after an @package line is the sentence for people."""
     for file in files(*PART_GROUPS, "optimizer", "strategy", "model", "debug"):
-        lines = [line for line in file.read_text().splitlines() if not line.startswith("# @package")]
+        lines = [
+            line for line in file.read_text().splitlines() if not line.startswith("# @package")
+        ]
         assert lines[0].startswith("# "), name_of(file)
         assert len(lines[0]) > 10
 
@@ -109,7 +125,9 @@ def is_part(module: str, class_: type) -> bool:
     package = module.split(".")[1]
     own = vars(class_)
     if package == "networks":
-        return issubclass(class_, nn.Module) and class_.__name__.endswith(("Generator", "Discriminator"))
+        return issubclass(class_, nn.Module) and class_.__name__.endswith(
+            ("Generator", "Discriminator")
+        )
     if package == "losses":
         return issubclass(class_, Loss) and not inspect.isabstract(class_)
     if package == "penalties":
@@ -129,12 +147,25 @@ def parts_of_the_library():
     found = set()
     for info in pkgutil.walk_packages(gan_lab.__path__, "gan_lab."):
         package = info.name.split(".")[1]
-        if package not in ("networks", "losses", "penalties", "latents", "metrics", "data", "loggers", "games"):
+        if package not in (
+            "networks",
+            "losses",
+            "penalties",
+            "latents",
+            "metrics",
+            "data",
+            "loggers",
+            "games",
+        ):
             continue
         module = importlib.import_module(info.name)
         for name, class_ in vars(module).items():
-            if inspect.isclass(class_) and class_.__module__ == info.name and not name.startswith("_") \
-                    and is_part(info.name, class_):
+            if (
+                inspect.isclass(class_)
+                and class_.__module__ == info.name
+                and not name.startswith("_")
+                and is_part(info.name, class_)
+            ):
                 found.add(f"{info.name}.{name}")
     return found  # fmt: skip
 

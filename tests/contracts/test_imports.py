@@ -113,14 +113,20 @@ def test_a_package_imports_what_it_may(package):
 def test_the_engine_knows_no_game_and_no_part():
     for file in MODULES:
         if place(file).startswith("engine/"):
-            assert not [n for n in imported(file) if below(n, {"gan_lab.games", *PARTS})], place(file)
+            assert not [n for n in imported(file) if below(n, {"gan_lab.games", *PARTS})], place(
+                file
+            )
 
 
 @pytest.mark.parametrize("library", sorted(ONLY))
 def test_a_library_has_its_place(library):
     users = {place(file) for file in MODULES if any(below(n, {library}) for n in imported(file))}
     assert users, f"nothing imports {library} any more"
-    strays = {user for user in users if not any(user == p or (p.endswith("/") and user.startswith(p)) for p in ONLY[library])}
+    strays = {
+        user
+        for user in users
+        if not any(user == p or (p.endswith("/") and user.startswith(p)) for p in ONLY[library])
+    }
     assert not strays  # fmt: skip
 
 
@@ -129,7 +135,9 @@ def test_no_import_is_circular_between_packages():
     edges = {}
     for file in MODULES:
         source = re.split(r"[/.]", place(file))[0]
-        targets = {n.split(".")[1] for n in imported(file, at_import=True) if n.startswith("gan_lab.")}
+        targets = {
+            n.split(".")[1] for n in imported(file, at_import=True) if n.startswith("gan_lab.")
+        }
         edges.setdefault(source, set()).update(targets - {source})
 
     def walk(package, trail):
@@ -178,5 +186,7 @@ print("light")
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.rstrip().endswith("light")
-    assert "gan_lab.losses.adversarial.Wasserstein" in done.stdout, "--cfg job shows the configuration"
+    assert "gan_lab.losses.adversarial.Wasserstein" in done.stdout, (
+        "--cfg job shows the configuration"
+    )
     assert "modle: no such option; did you mean model?" in done.stderr

@@ -51,7 +51,9 @@ def test_the_options_are_the_promised_ones():
     promised = GOLDEN.read_text().splitlines()
     now = surface()
     gone, new = sorted(set(promised) - set(now)), sorted(set(now) - set(promised))
-    assert not gone, f"gone, a breaking change: {gone}; if meant, renew {GOLDEN.name} (see the top of this file)"
+    assert not gone, (
+        f"gone, a breaking change: {gone}; if meant, renew {GOLDEN.name} (see the top of this file)"
+    )
     assert not new, f"new: {new}; renew {GOLDEN.name} (see the top of this file)"
     assert promised == now, "the list is sorted, without doubles"
 

@@ -8,10 +8,10 @@ import pytest
 
 from gan_lab.config.build import build_trackers
 from gan_lab.config.command import choices_of
+from gan_lab.config.resume import Command
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.score import Metric
 from gan_lab.run_folder import RunFolder
-from gan_lab.training import Command
 from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed
 
 # debug=tiny sets these for every metric; metrics=none has no use for them.
