@@ -25,6 +25,6 @@ class Console:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
         if self.log is not None and not self.quiet:
-            # Told on the terminal it was; a full disk, often the very thing told, must not end the run.
+            # A full disk, often the very thing that is told, must not end the run here.
             with suppress(OSError), self.log.open("a") as file:
                 file.write(text + "\n")

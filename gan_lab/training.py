@@ -24,7 +24,15 @@ from gan_lab.callbacks.status import Status
 from gan_lab.checkpoint import load_checkpoint, remove_leftovers
 from gan_lab.config.build import Parts, build, build_trackers
 from gan_lab.config.checks import check, check_device
-from gan_lab.config.resume import Command, merge, resume_path, stored_config, write_command
+from gan_lab.config.resume import (
+    Command,
+    check_choices,
+    merge,
+    resume_path,
+    stored_command,
+    stored_config,
+    write_command,
+)
 from gan_lab.console import Console
 from gan_lab.data.images import ImageSet
 from gan_lab.data.module import ImageData
@@ -128,6 +136,7 @@ class _Run:
             return None
         state = load_checkpoint(path)
         self.folder = RunFolder.existing(path)
+        check_choices(stored_command(self.folder)["choices"], self.command.choices or {})
         self.config = merge(
             stored_config(self.folder),
             self.config,

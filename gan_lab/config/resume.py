@@ -94,6 +94,24 @@ def stored_config(folder: RunFolder) -> dict[str, Any]:
     return config
 
 
+def check_choices(stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuse another model on resuming: its file sets options anywhere, so no single path tells of it.
+
+    Args:
+        stored: the run's choices by group; none of a run that was made from Python.
+        new: the choices now.
+
+    Raises:
+        ConfigError: with both choices.
+    """
+    for group in ("model", "experiment", "debug"):
+        before, now = stored.get(group), new.get(group)
+        if stored and new and before != now:
+            raise ConfigError(
+                f"{group}={now}: the run that is resumed has {group}={before}; start a new run for another."
+            )
+
+
 def merge(
     stored: Mapping[str, Any],
     new: Mapping[str, Any],

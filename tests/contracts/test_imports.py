@@ -57,9 +57,9 @@ MAY = {
 ONLY = {
     "wandb": {"loggers/wandb.py"},
     "tensorboard": {"loggers/tensorboard.py"},
-    "hydra": {"config/", "train.py", "training.py", "sample.py", "evaluate.py", "compare.py", "cli.py"},
-    "omegaconf": {"config/", "train.py", "training.py", "sample.py", "evaluate.py", "compare.py", "cli.py"},
-    "lightning": {"engine/module.py", "engine/replicas.py", "data/module.py", "callbacks/", "loggers/", "training.py"},
+    "hydra": {"config/", "train.py", "jobs.py", "sample.py", "evaluate.py", "compare.py", "cli.py"},
+    "omegaconf": {"config/", "train.py", "jobs.py", "sample.py", "evaluate.py", "compare.py", "cli.py"},
+    "lightning": {"engine/module.py", "engine/replicas.py", "data/module.py", "callbacks/", "loggers/", "trainer.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"curves.py"},
