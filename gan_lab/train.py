@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from gan_lab.config.command import CONF, around_hydra, run_command
+from gan_lab.config.command import CONF, around_hydra, run_command, sentence
 from gan_lab.config.resume import command_of_resumed_run
+from gan_lab.errors import ConfigError
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
@@ -23,9 +26,16 @@ def job(config: DictConfig) -> float | None:
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration that the command line would compose from these overrides."""
+    """The configuration that the command line would compose from these overrides.
+
+    Raises:
+        ConfigError: one sentence, where an override is wrong.
+    """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
-        return hydra.compose(config_name="train", overrides=list(overrides))
+        try:
+            return hydra.compose(config_name="train", overrides=list(overrides))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(sentence(error)) from error
 
 
 def train(config: DictConfig | Mapping[str, Any], folder: str | None = None) -> float | None:

@@ -6,7 +6,7 @@ It learns the ten classes of Fashion-MNIST from the official training images, wi
 ship as fashion_mini: a generator trained on fashion_mini is measured by a network that never saw
 its reals. The last line names the accuracy on the 10,000 official test images, 0.9137 for the
 shipped file; the weights are rounded to float16 before it is measured. Eight epochs take 2 to 3
-minutes on two free cores.
+minutes on two free cores, and gave the same file, byte for byte, when run again.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ import yaml
 
 from gan_lab import checkpoint
 from gan_lab.checkpoint import load_checkpoint
+from gan_lab.errors import ConfigError
 from gan_lab.run_folder import RunFolder
-from gan_lab.train import main
+from gan_lab.train import compose, main, train
 from tests.conftest import REPOSITORY
 
 TINY = [
@@ -246,6 +247,7 @@ def test_one_sentence_and_an_exit_code(name, places, elsewhere, capsys):
 
 STAGES = (
     "Run folder:",
+    "On ",
     "Not used by",
     "generator:",
     "discriminator:",
@@ -396,6 +398,22 @@ def test_flags_may_stand_between_options(elsewhere, capsys):
     assert main(["seed=1", "--cfg", "job", "data.flip=true"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["seed"], shown["data"]["flip"]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["sede=1"], "sede: no such option; did you mean seed?"),
+        (["model=wgan_pg"], "model=wgan_pg: no such model; did you mean wgan_gp?"),
+        (["generator.width=-1"], "generator.width=-1: must lie in [1, inf)."),
+        (["+seeed=1"], "seeed: no such option; did you mean seed?"),
+    ],
+)
+def test_from_python_the_same_sentence_is_raised(overrides, said, elsewhere):
+    with pytest.raises(ConfigError) as error:
+        train(compose(["logger=none", "metrics=none", *overrides]))
+    assert str(error.value) == said
+    assert not (elsewhere / "outputs").exists()
 
 
 # Real commands ----------------------------------------------------------------------------------

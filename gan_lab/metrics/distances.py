@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gan_lab.metrics.isolation import exact_float32, untouched_randomness
+from gan_lab.metrics.isolation import exact_float32, one_thread, untouched_randomness
 from gan_lab.metrics.statistics import Statistics
 
 SUBSETS = 100
@@ -61,7 +61,8 @@ class Frechet:
         """Return the distance, NaN if a feature was not finite (eigvals would crash on it)."""
         if not bool(self.metric.fake_features_cov_sum.isfinite().all()):
             return math.nan
-        return float(self.metric.to("cpu").compute())
+        with one_thread():
+            return float(self.metric.to("cpu").compute())
 
 
 class Kernel:
@@ -77,8 +78,9 @@ class Kernel:
 
     def __init__(self, reals: Tensor, *, keep: int) -> None:
         self.keep = keep
-        self.subset_size = min(SUBSET_SIZE, len(reals), keep)
-        whole = self.subset_size == len(reals) == keep  # then all subsets are the same
+        self.num_reals = len(reals)
+        self.subset_size = min(SUBSET_SIZE, self.num_reals, keep)
+        whole = self.subset_size == self.num_reals == keep  # then all subsets are the same
         self.subsets = 1 if whole else SUBSETS
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that all features are kept

@@ -36,3 +36,18 @@ def exact_float32(device: torch.device) -> Iterator[None]:
     finally:
         for backend, precision in zip(backends, before, strict=True):
             backend.fp32_precision = precision
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one CPU thread.
+
+    Eigenvalues of 2048 x 2048 take 3 s so; with two threads 4 s on a free machine, and up to 70 s
+    on a busy one, where the threads wait for each other.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -191,11 +191,13 @@ class Metric:
         return tuple(notes)
 
     def _protocol(self, images: ImageSet, reals: int) -> dict[str, Any]:
+        available = len(images.images)
         protocol = {
             "data": images.name,
             "data_fingerprint": images.fingerprint,
             "split": images.split,
             "num_reals": reals,
+            "reals": "all" if reals == available else f"a fixed subset of {available}",
             "num_samples": self.num_samples,
             **self.extractor.identity(),
             "pixels": "uint8, rounded and clamped",
@@ -205,7 +207,7 @@ class Metric:
             protocol |= {
                 "kid_subsets": self.kernel.subsets,
                 "kid_subset_size": self.kernel.subset_size,
-                "kid_num_reals": len(self.kernel.metric.real_features[0]),
+                "kid_num_reals": self.kernel.num_reals,
                 "kid_num_samples": self.kernel.keep,
             }
         return protocol

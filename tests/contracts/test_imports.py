@@ -63,7 +63,7 @@ ONLY = {
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"curves.py"},
-    "torchvision": {"data/", "callbacks/samples.py", "sample.py"},
+    "torchvision": {"data/", "callbacks/samples.py"},
 }  # fmt: skip
 
 # Imported before torch is, so that --help and a wrong option answer at once.

@@ -117,6 +117,29 @@ def test_penalties_train_and_are_logged(penalty):
     assert (f"loss/discriminator/{penalty}" in values) == (penalty in game.penalties)
 
 
+def test_all_penalties_at_once():
+    """With lazy intervals, a schedule and accumulation: terms share a play and stay apart in the log."""
+    game = built(
+        "model=wgan_gp", f"penalty=[{','.join(PENALTIES)}]", "penalty.r1.every=2", "accumulate=2",
+        "penalty.r2.weight={schedule: linear, start: 1, end: 10, kimg: 0.01}",
+    ).game  # fmt: skip
+    play_rounds(game, batches(BATCH), rounds_of(game))
+    values = game.read_meter()
+    assert terms_of(game) <= values.keys()
+    assert {f"loss/discriminator/{name}" for name in game.penalties} <= values.keys()
+    assert all(math.isfinite(value) and value != 0 for value in values.values()), values
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+@pytest.mark.parametrize("model", MODELS)
+def test_models_train_in_half_precision(model, precision):
+    """The arithmetic only: on a CPU the command line refuses 16-mixed, which is for GPUs."""
+    game = built(f"model={model}", f"precision={precision}").game
+    play_rounds(game, batches(BATCH), rounds_of(game))
+    assert all(math.isfinite(value) for value in game.read_meter().values())
+    assert all(bool(p.isfinite().all()) and p.dtype == torch.float32 for p in game.parameters())
+
+
 @pytest.mark.parametrize("optimizer", choices_of("optimizer"))
 def test_optimizers_move_both_players(optimizer):
     chosen = [

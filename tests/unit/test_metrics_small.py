@@ -123,6 +123,7 @@ def test_a_score_is_plain_numbers_with_its_protocol(reals, held_out):
     protocol = json.loads(json.dumps(score.protocol))
     assert protocol == score.protocol
     assert protocol["num_reals"] == 500
+    assert protocol["reals"] == "a fixed subset of 10000"
     assert protocol["num_samples"] == 1000
     assert protocol["split"] == "train"
     assert protocol["data"] == "fashion_mini"
@@ -133,6 +134,7 @@ def test_a_score_is_plain_numbers_with_its_protocol(reals, held_out):
 def test_scoring_and_preparing_leave_every_random_state(reals):
     torch.manual_seed(3)
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    threads = torch.get_num_threads()
 
     def careless(start, count):
         return torch.rand(count, 1, 32, 32)
@@ -143,6 +145,7 @@ def test_scoring_and_preparing_leave_every_random_state(reals):
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
     assert np.array_equal(np.random.get_state()[1], before[2])
+    assert torch.get_num_threads() == threads
 
 
 def test_a_cancelled_evaluation_gives_none_between_two_batches_and_the_next_is_whole(
