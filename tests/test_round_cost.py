@@ -106,9 +106,8 @@ def plain(name, game, stream, rounds, precision):
         ema.update(16 * since, 16 * (iteration + 1))
 
     loop = plain_loop.dcgan_loop if name == "dcgan" else plain_loop.wgan_gp_loop
-    terms = "adversarial" if name == "dcgan" else "adversarial+gradient_penalty"
     noise = engine_noise(
-        {"discriminator": f"discriminator/{terms}", "generator": "generator/adversarial"},
+        {"discriminator": "discriminator", "generator": "generator"},
         {"epsilon": "gradient_penalty/epsilon"},
     )
     bf16 = partial(torch.autocast, "cpu", torch.bfloat16, cache_enabled=False)

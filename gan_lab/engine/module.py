@@ -116,6 +116,9 @@ class AdversarialModule(LightningModule):
         self.precision_of_step = Precision(options.precision)
         self.draws = Draws(self.device)
         self.script = list(self.steps())
+        names = [step.name for step in self.script]
+        if len(set(names)) < len(names):
+            raise ValueError(f"steps {names}: two have one name, and so one randomness; label them")
         self._moving = None
         for spec in self.players():
             self.playing[spec.name] = Player(

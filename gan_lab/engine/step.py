@@ -32,16 +32,24 @@ class Step:
 
     A lazy step (`every` > 1) has its loss multiplied by `every`, so that its long-run strength does not depend on the
     interval (arXiv:1912.04958, appendix B).
+
+    Attributes:
+        player: whose parameters move.
+        terms: what it descends, by name in conf/.
+        every: its interval, in updates of its player.
+        label: tells apart several steps of one player; lazy ones are labelled by their terms.
     """
 
     player: str
     terms: Mapping[str, Term]
     every: int = 1
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """Unique within a game: its randomness hangs on it."""
-        return f"{self.player}/{'+'.join(self.terms)}"
+        """Unique within a game. Randomness hangs on it, so the terms of a main step are no part of it."""
+        label = self.label or ("+".join(self.terms) if self.every > 1 else "")
+        return f"{self.player}/{label}" if label else self.player
 
     @property
     def differentiates(self) -> frozenset[str]:

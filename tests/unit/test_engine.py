@@ -13,10 +13,10 @@ from gan_lab.engine.ema import EMA
 from gan_lab.engine.optimizers import lazy_correction
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.precision import Precision
-from gan_lab.engine.randomness import Draws, seed_of
+from gan_lab.engine.randomness import seed_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
-from gan_lab.penalties.gradient import R1, R2
+from gan_lab.penalties.gradient import R1, R2, GradientPenalty
 from gan_lab.penalties.weights import WeightClipping
 from tests.conftest import batches, dcgan, differing, play_rounds, weights, wgan_gp
 
@@ -87,7 +87,7 @@ def test_n_critic_may_be_a_schedule():
 def test_a_lazy_penalty_is_a_step_of_its_own():
     game = play_rounds(dcgan(penalty={"r1": R1(weight=2.0, every=4)}), batches(), 8)
     names = [step.name for step in game.script]
-    assert names == ["discriminator/adversarial", "discriminator/r1", "generator/adversarial"]
+    assert names == ["discriminator", "discriminator/r1", "generator"]
     counts = {
         k: int(s["step"]) for k, s in game.playing["discriminator"].optimizer.state.items()
     }.values()
@@ -189,12 +189,15 @@ def test_same_seed_same_bits_and_another_seed_other_bits():
 
 
 def test_a_penalty_does_not_change_the_latents():
-    draws = Draws(torch.device("cpu"))
-    draws.begin(0, 0, 7, "discriminator/adversarial")
-    alone = draws.draw("latent", (4, 3))
-    draws.begin(0, 0, 7, "discriminator/adversarial")
-    draws.draw("gradient_penalty/epsilon", (4, 1, 1, 1), torch.rand)
-    assert torch.equal(draws.draw("latent", (4, 3)), alone)
+    def latents(penalty):
+        game = dcgan(penalty=penalty)
+        game.configure_optimizers()
+        game.update(game.script[0], game.playing["discriminator"], next(batches()), 16, False)
+        return game.draws.whole["latent"]
+
+    alone = latents({})
+    assert torch.equal(latents({"r1": R1()}), alone)
+    assert torch.equal(latents({"gradient_penalty": GradientPenalty()}), alone)
 
 
 def test_seeds_do_not_collide_in_the_low_32_bits():
