@@ -33,7 +33,7 @@ def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
             torch.save({"format": FORMAT, **state}, file)
             file.flush()
             os.fsync(file.fileno())
-        torch.load(aside, map_location="cpu", weights_only=True, mmap=True)
+        torch.load(aside, map_location="cpu", weights_only=True)
         aside.replace(path)
         _sync_folder(path.parent)
     # torch reports a full disk as a RuntimeError without errno.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from runpy import run_module
 
 from gan_lab import __version__
 from gan_lab.errors import nearest
@@ -31,7 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = nearest(command, COMMANDS) or f"; choose one of {', '.join(COMMANDS)}."
         sys.stderr.write(f"gan-lab {command}: no such command{near}\n")
         return 2
+    if command == "train":
+        # As `python -m gan_lab.train`, so that ranks of strategy=ddp can be started with the same command.
+        sys.argv = ["gan_lab.train", *rest]
+        return _as_program("gan_lab.train")
     return int(import_module(f"gan_lab.{command}").main(rest))
+
+
+def _as_program(module: str) -> int:
+    try:
+        run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
 
 
 def usage() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gan_lab.errors import CheckpointError, GanLabError
+from gan_lab.errors import CheckpointError, ConfigError, GanLabError
 
 
 class RunFolder:
@@ -47,6 +49,32 @@ class RunFolder:
             f"{given}: no run folder is there (no config.yaml in it or above it); "
             "give the folder that training printed."
         )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training in this folder meanwhile.
+
+        Raises:
+            ConfigError: if one does, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise ConfigError(
+                f"hydra.run.dir={self.path}: the run folder cannot be made ({error.strerror})."
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"hydra.run.dir={self.path}: another process is training in this folder; "
+                    "wait for it, or give another hydra.run.dir."
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            yield
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The records of metrics.jsonl; a last line cut short by a kill is left out."""

@@ -57,7 +57,7 @@ def save_samples(options: Mapping[str, Any]) -> Path:
             for image in batch:
                 write_png(to_uint8(image), out / f"{index:06}.png")
                 index += 1
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
     return out
 

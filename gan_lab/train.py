@@ -28,12 +28,21 @@ def job(config: DictConfig) -> float | None:
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration that the command line would compose from these overrides.
 
+    `resume=<run folder or file>` takes that run's own choices, as on the command line.
+
     Raises:
         ConfigError: one sentence, where an override is wrong.
+        CheckpointError: where there is no run to resume.
     """
+    full = command_of_resumed_run(list(overrides))
+    flags = full.count("--config-dir") * 2  # a stored command begins with them
+    folders = [f"file://{folder}" for folder in full[1:flags:2]]
+    overrides = [a for a in full[flags:] if not a.startswith("hydra.run.dir=")]
+    if folders:
+        overrides.append(f"hydra.searchpath=[{','.join(folders)}]")
     with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
         try:
-            return hydra.compose(config_name="train", overrides=list(overrides))
+            return hydra.compose(config_name="train", overrides=overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(sentence(error)) from error
 

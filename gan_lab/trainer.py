@@ -29,13 +29,11 @@ def device_of(config: Mapping[str, Any]) -> str:
     return "cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
-def choose_precision(name: str) -> str:
-    """`auto` is bf16 where a GPU computes it natively, else fp32."""
+def choose_precision(name: str, device: str) -> str:
+    """`auto` is bf16 where the run's GPU computes it natively, else fp32."""
     if name != "auto":
         return name
-    return (
-        "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
-    )
+    return "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
 
 
 def make_trainer(config: Mapping[str, Any], callbacks: Sequence[Any]) -> Trainer:
@@ -46,7 +44,7 @@ def make_trainer(config: Mapping[str, Any], callbacks: Sequence[Any]) -> Trainer
         warnings.filterwarnings("ignore", category=category, module="lightning")
     devices = config["strategy"]["devices"]
     return Trainer(
-        accelerator=config["strategy"]["accelerator"],
+        accelerator="gpu" if device_of(config) == "cuda" else "cpu",
         devices=devices,
         strategy=Replicas() if devices > 1 else "auto",
         callbacks=list(callbacks),

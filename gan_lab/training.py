@@ -14,12 +14,13 @@ from typing import Any
 import torch
 import yaml
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from gan_lab.callbacks.base import AfterRound
-from gan_lab.callbacks.checkpoints import Checkpoints
+from gan_lab.callbacks.checkpoints import Checkpoints, SaveBeforeTheEnd
 from gan_lab.callbacks.evaluation import Evaluation
 from gan_lab.callbacks.limits import Limits
-from gan_lab.callbacks.samples import Samples
+from gan_lab.callbacks.samples import Samples, grid_name
 from gan_lab.callbacks.status import Status
 from gan_lab.checkpoint import load_checkpoint, remove_leftovers
 from gan_lab.config.build import Parts, build, build_trackers
@@ -92,21 +93,26 @@ class _Run:
         self.folder = folder
         self.command = command
         self.interrupts = interrupts
-        self.first = first_rank()
+        self.first = first_rank((config.get("strategy") or {}).get("devices", 1))
         self.say = Console(quiet=not self.first)
 
     def go(self) -> Result:
         state = self.resume()
         check(self.config)
         self.device = device_of(self.config)
-        self.precision = choose_precision(self.config["precision"])
+        self.precision = choose_precision(self.config["precision"], self.device)
         check_device(self.precision, self.device)
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
         parts = build({**self.config, "precision": self.precision}, self.command.keys)
         if not self.first:
             parts.metric = None
             return self.train(parts, state)
-        self.open_folder(state, parts)
+        with self.folder.held():
+            self.open_folder(state, parts)
+            return self.told(parts, state)
+
+    def told(self, parts: Parts, state: dict[str, Any] | None) -> Result:
+        """Train, and leave in status.json how it ended."""
         try:
             result = self.train(parts, state)
         except Interrupted as stop:
@@ -141,7 +147,8 @@ class _Run:
             stored_config(self.folder),
             self.config,
             self.command.keys,
-            everything=wish == "auto",
+            # From Python it is not known which options were set on purpose.
+            everything=wish == "auto" or not self.command.overrides,
         )
         return state
 
@@ -170,6 +177,8 @@ class _Run:
         game, source = parts.game, parts.source
         self.introduce(game)
         identity = dict((state or {}).get("identity") or {})
+        if state is not None and self.first:  # trackers continue from what is left
+            self.forget_later(state["clock"])
         trackers = []
         if self.first:  # before the data: a missing login must not cost an hour of statistics
             trackers = build_trackers(
@@ -234,14 +243,19 @@ class _Run:
             game.restore(state)
         except (RuntimeError, KeyError, TypeError) as error:
             raise ConfigError(
-                f"{self.folder.last}: the checkpoint does not fit this model "
+                f"{self.config['resume']}: the checkpoint does not fit this model "
                 f"({str(error).splitlines()[0]})."
             ) from error
-        dropped = self.folder.drop_records_after(game.clock.iteration) if self.first else 0
-        self.say(
-            f"Resumed at iteration {game.clock.iteration} ({game.clock.kimg:.1f} kimg)"
-            + (f"; {dropped} later records were dropped." if dropped else ".")
-        )
+        self.say(f"Resumed at iteration {game.clock.iteration} ({game.clock.kimg:.1f} kimg).")
+
+    def forget_later(self, clock: Mapping[str, int]) -> None:
+        """Drop records and grids past the checkpoint: the resumed run makes them again."""
+        dropped = self.folder.drop_records_after(clock["iteration"])
+        if dropped:
+            self.say(f"{dropped} records past the checkpoint were dropped.")
+        for grid in self.folder.samples.glob("kimg-*.png"):
+            if grid.name > grid_name(clock["images_seen"]):
+                grid.unlink()
 
     def fit(
         self,
@@ -294,7 +308,9 @@ class _Run:
         if limits.reached(game.clock):
             self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
             return evaluation
-        trainer = make_trainer(config, [*callbacks, SignalsAfterLightning(self.interrupts)])
+        before = [SaveBeforeTheEnd(checkpoints)] if self.first else []
+        signals = SignalsAfterLightning(self.interrupts)
+        trainer = make_trainer(config, [*before, *callbacks, signals])
         self.interrupts.deferred = True
         try:
             trainer.fit(game, datamodule=data)
@@ -317,18 +333,25 @@ class _Run:
 
 
 def accumulation_warning(game: Any) -> list[str]:
-    """A sentence where micro-batches cannot equal the large batch: batch statistics are each one's own."""
-    names = [
-        name
-        for name, network in game.named_children()
-        if any(isinstance(module, _BatchNorm) for module in network.modules())
-    ]
-    if game.options.accumulate == 1 or not names:
+    """A sentence where micro-batches cannot equal the large batch."""
+    if game.options.accumulate == 1:
         return []
-    return [
-        f"accumulate={game.options.accumulate} with batch normalisation in {' and '.join(names)}: its statistics are "
-        "those of each micro-batch, so the result is not that of the large batch."
-    ]
+    found = []
+    for kind, what in (
+        (_BatchNorm, "batch normalisation (its statistics are those of each micro-batch)"),
+        (_DropoutNd, "dropout (its masks are drawn for each micro-batch)"),
+    ):
+        names = [
+            name
+            for name, network in game.named_children()
+            if any(isinstance(m, kind) and getattr(m, "p", 1) > 0 for m in network.modules())
+        ]
+        if names:
+            found.append(
+                f"accumulate={game.options.accumulate} with {what} in {' and '.join(names)}: "
+                "the result is not that of the large batch."
+            )
+    return found
 
 
 def newest(folder: Path) -> Path:

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+# One batch for all, so that the same number of images is the same number of rounds.
 WIDTHS = ["generator.width=32", "discriminator.width=32"]
 VARIANTS = {
     "gan": ["model=gan"],

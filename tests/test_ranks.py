@@ -78,9 +78,10 @@ def test_the_mean_of_two_ranks_is_the_large_batch():
 
 
 @pytest.mark.slow
-def test_ddp_from_the_command_line(tmp_path):
+@pytest.mark.parametrize("program", [["-m", "gan_lab.train"], ["-m", "gan_lab.cli", "train"]])
+def test_ddp_from_the_command_line(tmp_path, program):
     command = [
-        sys.executable, "-m", "gan_lab.train", "debug=tiny", "strategy=ddp", "strategy.accelerator=cpu",
+        sys.executable, *program, "debug=tiny", "strategy=ddp", "strategy.accelerator=cpu",
         "logger=none", f"hydra.run.dir={tmp_path}/run",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

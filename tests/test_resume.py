@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -14,7 +15,8 @@ import pytest
 import torch
 
 from gan_lab.checkpoint import load_checkpoint
-from gan_lab.train import main
+from gan_lab.errors import ConfigError
+from gan_lab.train import compose, main, train
 
 SMALL = [
     "logger=none", "generator.width=8", "discriminator.width=8", "data.batch_size=16", "samples.num=4",
@@ -94,9 +96,82 @@ def test_evaluation_does_not_disturb_training(tmp_path):
     assert_same_state(last(tmp_path / "often"), last(tmp_path / "never"))
 
 
+def test_python_resumes_as_the_command_line_does(tmp_path):
+    command = [*MODELS["dcgan"], *SMALL, "metrics.every_kimg=0.05"]
+    assert main([*command, "max_rounds=10", f"hydra.run.dir={tmp_path}/straight"]) == 0
+    train(compose([*command, "max_rounds=5"]), f"{tmp_path}/halves")
+    train(compose([f"resume={tmp_path}/halves", *command, "max_rounds=10"]))
+    assert_same_state(last(tmp_path / "straight"), last(tmp_path / "halves"))
+    with pytest.raises(ConfigError, match="only the stop"):
+        train(compose([f"resume={tmp_path}/halves", *command, "data.batch_size=8"]))
+
+
+def test_an_older_checkpoint_drops_what_came_after_it_everywhere(tmp_path):
+    folder = tmp_path / "run"
+    command = [
+        *MODELS["dcgan"],
+        *SMALL,
+        "logger=[csv]",
+        "samples.every_kimg=0.03",
+        "metrics.every_kimg=0",
+    ]
+    assert main([*command, "max_rounds=4", f"hydra.run.dir={folder}"]) == 0
+    old = folder / "checkpoints" / "old.ckpt"
+    old.write_bytes((folder / "checkpoints" / "last.ckpt").read_bytes())
+    assert main([f"resume={folder}", "max_rounds=8"]) == 0
+    assert (folder / "samples" / "kimg-000000.128.png").exists()
+    assert main([f"resume={old}", "max_rounds=6"]) == 0
+    rounds = [r["iteration"] for r in records(folder) if "loss/generator" in r]
+    assert rounds == list(range(1, 7))
+    with (folder / "csv" / "metrics.csv").open() as file:
+        rows = [int(r["iteration"]) for r in csv.DictReader(file) if r["loss/generator"]]
+    assert rows == rounds
+    assert max(p.name for p in (folder / "samples").iterdir()) == "kimg-000000.096.png"
+
+
+def test_values_of_another_protocol_are_no_best_to_beat(tmp_path):
+    folder = tmp_path / "run"
+    assert main([*MODELS["dcgan"], *SMALL, "max_rounds=4", f"hydra.run.dir={folder}"]) == 0
+    before = last(folder)["evaluation"]
+    # Fewer samples of other reals give a larger value, which must become the best all the same.
+    other = ["metrics.num_samples=4", "metrics.split=test", "metrics.every_kimg=0"]
+    assert main([f"resume={folder}", "max_rounds=6", *other]) == 0
+    after = last(folder)["evaluation"]
+    assert after["best_value"] == after["last_value"] != before["best_value"]
+    best = load_checkpoint(folder / "checkpoints" / "best.ckpt")
+    assert best["clock"]["iteration"] == 6
+
+
+def test_a_diverged_model_does_not_replace_the_last_checkpoint(tmp_path, capsys):
+    folder = tmp_path / "run"
+    command = [
+        *MODELS["dcgan"],
+        *SMALL,
+        "metrics=none",
+        "log_every_rounds=1000",
+        "checkpoint.every_kimg=0.1",
+    ]
+    command = [c for c in command if not c.startswith("metrics.num") and c != "log_every_rounds=1"]
+    rate = "optimizer.discriminator.lr={schedule:piecewise,values:[2e-4,1e30],kimg:[0.15]}"
+    assert main([*command, rate, "max_rounds=40", f"hydra.run.dir={folder}"]) == 1
+    assert "training has diverged" in capsys.readouterr().err
+    state = last(folder)
+    assert state["clock"]["images_seen"] < 200
+    assert all(t.isfinite().all() for t in state["networks"].values())
+
+
+def test_a_folder_in_use_is_refused(tmp_path, capsys):
+    from gan_lab.run_folder import RunFolder
+
+    with RunFolder(tmp_path / "run").held():
+        assert main([*SMALL, "max_rounds=1", f"hydra.run.dir={tmp_path}/run"]) == 2
+    assert "another process is training in this folder" in capsys.readouterr().err
+
+
 KILLER = """
 import os, signal, sys, torch
-from gan_lab.train import main
+from gan_lab.errors import ConfigError
+from gan_lab.train import compose, main, train
 
 saves, save = int(sys.argv[1]), torch.save
 

@@ -87,8 +87,9 @@ def test_counters_count_rounds_and_odd_intervals_are_hit(n_critic, moves, tmp_pa
         assert ("loss/generator" in record) == (index % n_critic == 0)
     clock = load_checkpoint(run.last)["clock"]
     assert (clock["iteration"], clock["images_seen"], clock["generator_updates"]) == (7, 56, moves)
-    # Multiples of 20 images are crossed in rounds 3 (24) and 5 (40); and the start and the end are saved.
-    assert saved == [("last.ckpt", 0), ("last.ckpt", 3), ("last.ckpt", 5), ("last.ckpt", 7)]
+    # Multiples of 20 images are crossed in rounds 3 (24) and 5 (40); and the start and the end (before and after
+    # its evaluation) are saved.
+    assert saved == [("last.ckpt", at) for at in (0, 3, 5, 7, 7)]
     assert sorted(path.stem for path in run.samples.iterdir()) == [
         "kimg-000000.000", "kimg-000000.024", "kimg-000000.048", "kimg-000000.056",
     ]  # fmt: skip

@@ -24,5 +24,5 @@ class AfterRound(Callback):
         raise NotImplementedError
 
     def after_round(self, module: AdversarialModule) -> None:
-        """Do the work; time spent here does not count as training."""
+        """Do the work."""
         raise NotImplementedError

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+from lightning.pytorch import Callback
+
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.evaluation import Evaluation
 from gan_lab.checkpoint import save_checkpoint
 from gan_lab.engine.clock import Clock
-from gan_lab.errors import CheckpointError
+from gan_lab.errors import CheckpointError, GanLabError
 from gan_lab.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -41,7 +44,6 @@ class Checkpoints(AfterRound):
         self.evaluation = evaluation
         self.identity = identity
         self.say = say
-        self.saved_at = -1
 
     def due(self, clock: Clock) -> bool:
         """On its own schedule and at evaluations."""
@@ -65,17 +67,44 @@ class Checkpoints(AfterRound):
             self.say(f"Warning: {error}")
 
     def save(self, module: AdversarialModule) -> None:
-        """Save now; raises CheckpointError where the disk refuses."""
+        """Save now.
+
+        Raises:
+            CheckpointError: where the disk refuses.
+            GanLabError: where training has diverged; the checkpoint from before stays.
+        """
+        refuse_diverged(module)
         state: dict[str, Any] = {**module.snapshot(), "identity": dict(self.identity)}
         if self.evaluation is not None:
             state["evaluation"] = self.evaluation.state()
-            if self.evaluation.improved:
-                save_checkpoint(state, self.folder.best)
-                self.evaluation.improved = False
         save_checkpoint(state, self.folder.last)
-        self.saved_at = module.clock.iteration
+        if self.evaluation is not None and self.evaluation.improved:
+            self.evaluation.improved = False  # later weights are not those that were scored
+            save_checkpoint(state, self.folder.best)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the end; here a full disk is an error, since the result would be lost."""
         del trainer
         self.save(pl_module)
+
+
+class SaveBeforeTheEnd(Callback):
+    """Saves before the last evaluation and grid, so that none of them can cost what was trained."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save; a full disk is only told, since the real last save follows."""
+        del trainer
+        self.checkpoints.after_round(pl_module)
+
+
+def refuse_diverged(module: AdversarialModule) -> None:
+    """Raise GanLabError if a weight is not a number; one host synchronisation."""
+    finite = torch.stack([p.detach().isfinite().all() for p in module.parameters()]).all()
+    if not bool(finite):
+        raise GanLabError(
+            f"A weight is not a number any more at iteration {module.clock.iteration}: training has diverged. "
+            "The last checkpoint is from before; lower the learning rates, or set optimizer.<player>.clip_norm=1."
+        )

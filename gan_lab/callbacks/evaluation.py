@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -50,14 +51,14 @@ class Evaluation(AfterRound):
         self.last_value: float | None = None
         self.best_value: float | None = None
         self.improved = False
-        self.training_seconds = 0.0
+        self.cancelled = False
         self.seconds = 0.0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Evaluate the untrained generator."""
+        """Evaluate the untrained generator, or make up for an evaluation that a signal cancelled."""
         del trainer
         self._started = time.perf_counter()
-        if pl_module.clock.iteration == 0:
+        if pl_module.clock.iteration == 0 or self.cancelled:
             self.after_round(pl_module)
 
     def due(self, clock: Clock) -> bool:
@@ -76,6 +77,7 @@ class Evaluation(AfterRound):
             ),
             lambda: self.interrupts.pending is not None,
         )
+        self.cancelled = score is None
         if score is None:
             return
         self.status.paused += score.seconds
@@ -107,15 +109,22 @@ class Evaluation(AfterRound):
             self.after_round(pl_module)
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run must know."""
+        """What a resumed run must know, with the protocol under which the values hold."""
         return {
+            "key": self.metric.key,
+            "protocol": json.dumps(self.metric.protocol, sort_keys=True),
             "last_images": self.last_images,
             "last_value": self.last_value,
             "best_value": self.best_value,
+            "cancelled": self.cancelled,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over `state`."""
+        """Take over `state`, but no value of another metric or protocol: they cannot be compared."""
+        mine = self.state()
+        if (state.get("key"), state.get("protocol")) != (mine["key"], mine["protocol"]):
+            return
         self.last_images = state["last_images"]
         self.last_value = state["last_value"]
         self.best_value = state["best_value"]
+        self.cancelled = state["cancelled"]

@@ -24,7 +24,7 @@ class Limits(AfterRound):
     Args:
         max_kimg: thousands of images in all; None for no limit.
         max_rounds: rounds in all; None for no limit.
-        max_time: minutes of training since this start of the run; None for no limit.
+        max_time: minutes since training started this time, evaluations included; None for no limit.
         interrupts: signals noted.
     """
 

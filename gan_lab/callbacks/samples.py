@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from gan_lab.callbacks.base import AfterRound
-from gan_lab.engine.clock import Clock
+from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.images import to_uint8
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.sampling import Sampler
@@ -59,7 +59,7 @@ class Samples(AfterRound):
     def after_round(self, module: AdversarialModule) -> None:
         """Save a grid of the averaged generator."""
         clock = module.clock
-        path = self.folder / f"kimg-{clock.images_seen / 1000:010.3f}.png"
+        path = self.folder / grid_name(clock.images_seen)
         images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.count)
         try:
             save_grid(images, path)
@@ -72,6 +72,11 @@ class Samples(AfterRound):
         """Save the last grid."""
         del trainer
         self.after_round(pl_module)
+
+
+def grid_name(images_seen: int) -> str:
+    """File name of the grid after so many images; names sort by time."""
+    return f"kimg-{images_seen / KIMG:010.3f}.png"
 
 
 def save_grid(images: Tensor, path: Path, *, columns: int | None = None) -> None:

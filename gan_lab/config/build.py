@@ -124,9 +124,7 @@ class _Builder:
             raise ConfigError(
                 f"model._target_={model['_target_']}: must be an AdversarialModule of gan_lab.engine.module."
             )
-        n_critic = game.n_critic
-        smallest = min(n_critic.values or (n_critic.start, n_critic.end))
-        in_range("model.n_critic", smallest, low=1)
+        in_range("model.n_critic", min(game.n_critic.ends()), low=1)
         game.options = self.training_options(game)
         return game
 
@@ -200,7 +198,8 @@ class _Builder:
                 in_range(f"{path}.{key}", value, low=0)
             options[key] = value
         rate = schedule(node.get("lr", 2e-4), f"{path}.lr")
-        in_range(f"{path}.lr", rate.largest(), above=0)
+        in_range(f"{path}.lr", max(rate.ends()), above=0)
+        in_range(f"{path}.lr", min(rate.ends()), low=0)
         clip = node.get("clip_norm")
         check_type(f"{path}.clip_norm", clip, float | None)
         if clip is not None:

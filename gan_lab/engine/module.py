@@ -104,7 +104,7 @@ class AdversarialModule(LightningModule):
     ) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, latent_dim).
 
-        `networks` are the averaged player's (raw or averaged), by the names in its spec.
+        `networks` are those of the averaged players (raw or averaged), by the names in their specs.
         """
         raise NotImplementedError(f"{type(self).__name__} must say how it generates")
 
@@ -138,31 +138,38 @@ class AdversarialModule(LightningModule):
         """Play one round on a batch of fresh reals."""
         clock = self.clock
         seed_default_generators(self.options.seed, self.global_rank, clock.iteration)
-        generators_move = clock.generators_due(self.n_critic.at(clock.images_seen))
-        logging = (clock.iteration + 1) % self.options.log_every_rounds == 0
+        n_critic = max(round(self.n_critic.at(clock.images_seen)), 1)
+        # Gradient norms cost operations: each player's is taken in its last update before the log.
+        rounds_to_log = (
+            self.options.log_every_rounds - clock.iteration % self.options.log_every_rounds
+        )
+        generators_move = clock.generators_due(n_critic)
         size = next(iter(batch.values())).shape[0]
         for step in self.script:
             player = self.playing[step.player]
-            updates = clock.iteration
-            if player.role == "generator":
-                if not generators_move:
-                    continue
-                updates = clock.generator_updates
-            if updates % step.every == 0:
-                self.update(step, player, batch, size, logging)
-        images = size * self.ranks
+            generator = player.role == "generator"
+            updates = clock.generator_updates if generator else clock.iteration
+            if (generators_move or not generator) and updates % step.every == 0:
+                interval = n_critic if generator else 1
+                self.update(step, player, batch, size, interval >= rounds_to_log)
         if generators_move:
-            since = (clock.rounds_since_generator + 1) * images
-            for player in self.playing.values():
-                if player.ema is not None:
-                    player.ema.update(since, clock.images_seen + images)
-        clock.advance(images, generators_move)
+            self.average(size * self.ranks)
+        clock.advance(size * self.ranks, generators_move)
+        if rounds_to_log == 1 and self.global_rank != 0:
+            self.meter.values = {}  # only the first rank's is read
         for callback in self.round_callbacks:
             if callback.due(clock):
                 callback.after_round(self)
 
+    def average(self, images: int) -> None:
+        """Move the averages; `images` is the size of each round since the last generator update."""
+        since = (self.clock.rounds_since_generator + 1) * images
+        for player in self.playing.values():
+            if player.ema is not None:
+                player.ema.update(since, self.clock.images_seen + images)
+
     def update(
-        self, step: Step, player: Player, batch: Mapping[str, Tensor], size: int, logging: bool
+        self, step: Step, player: Player, batch: Mapping[str, Tensor], size: int, want_norm: bool
     ) -> None:
         """One update of one player: pure device work with static shapes."""
         self.let_move(player)
@@ -174,7 +181,7 @@ class AdversarialModule(LightningModule):
             part = batch
             if parts > 1:
                 part = {name: tensor[start : start + length] for name, tensor in batch.items()}
-            play = self.Play(self, step, part, draws=self.draws, start=start, whole=size)
+            play = self.Play(self, step, part, draws=self.draws, start=start, whole=batch)
             with self.precision_of_step.forward(self.device):
                 loss = self.loss(step, play)
             factor = step.every / parts * self.precision_of_step.scale
@@ -184,8 +191,8 @@ class AdversarialModule(LightningModule):
         if self.ranks > 1:
             player.average_gradients(self.ranks)
         player.set_rate(self.clock.images_seen)
-        norm = player.step(self.precision_of_step, want_norm=logging and step.every == 1)
-        if norm is not None and logging:
+        norm = player.step(self.precision_of_step, want_norm=want_norm and step.every == 1)
+        if norm is not None and want_norm:
             self.meter.add(f"grad_norm/{player.name}", norm)
 
     def loss(self, step: Step, play: Any) -> Tensor:
@@ -217,14 +224,14 @@ class AdversarialModule(LightningModule):
         return self._trainer.world_size if self._trainer is not None else 1
 
     def averaged_networks(self) -> dict[str, nn.Module]:
-        """The EMA networks of the averaged player (raw ones while no player is made)."""
+        """The EMA networks of all averaged players by name (raw ones while no player is made)."""
+        found: dict[str, nn.Module] = {}
         for spec in self.players():
             if spec.averaged:
                 player = self.playing.get(spec.name)
-                if player is not None and player.ema is not None:
-                    return player.ema.networks
-                return dict(spec.networks)
-        raise ValueError(f"{type(self).__name__} declares no averaged player")
+                ema = player.ema if player is not None else None
+                found.update(ema.networks if ema is not None else spec.networks)
+        return found
 
     def read_meter(self) -> dict[str, float]:
         """Means since the last read: terms, each player's loss as their sum, logits, norms, rates."""

@@ -27,7 +27,7 @@ class Play:
         batch: this micro-batch's tensors by name, such as `images` (N, C, H, W) in [-1, 1] and `labels` (N,).
         draws: random tensors of the whole batch.
         start: index of this micro-batch's first sample in the whole batch.
-        whole: number of samples of the whole batch.
+        whole: the whole batch, for statistics that micro-batches must share.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Play:
         *,
         draws: Draws,
         start: int,
-        whole: int,
+        whole: Mapping[str, Tensor],
     ) -> None:
         self.game: Any = game
         self.step = step
@@ -46,7 +46,8 @@ class Play:
         self.size = next(iter(batch.values())).shape[0]
         self._draws = draws
         self._start = start
-        self._whole = whole
+        self._whole = next(iter(whole.values())).shape[0]
+        self.whole = whole
 
     def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers of this purpose; shape[0] is the play's number of samples."""

@@ -66,9 +66,9 @@ class Schedule:
             value *= min(kimg / self.warmup_kimg, 1.0)
         return value
 
-    def largest(self) -> float:
-        """The largest value it can take; used by checks of range."""
-        return max(self.values) if self.kind == "piecewise" else max(self.start, self.end)
+    def ends(self) -> tuple[float, ...]:
+        """Values between which all others lie (warm-up, from 0, apart); for checks of range."""
+        return self.values if self.kind == "piecewise" else (self.start, self.end)
 
 
 def schedule(value: Scalar, name: str) -> Schedule:
@@ -105,6 +105,7 @@ def schedule(value: Scalar, name: str) -> Schedule:
     if kind == "piecewise":
         return _piecewise(options, name, warmup)
     numbers = {key: _number(number, f"{name}.{key}") for key, number in options.items()}
+    numbers.setdefault("end", numbers["start"])
     if kind != "constant":
         in_range(f"{name}.kimg", numbers["kimg"], above=0)
     return replace(Schedule(kind=kind, warmup_kimg=warmup), **numbers)  # type: ignore[arg-type]

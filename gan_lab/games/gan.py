@@ -17,6 +17,7 @@ from gan_lab.engine.step import Step, Term, steps_of
 from gan_lab.latents import Latent
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.ranges import in_range
 from gan_lab.scalars import Scalar
 
 
@@ -28,6 +29,11 @@ class ImagePlay(Play):
         """Reals (N, C, H, W) in [-1, 1]."""
         images = self.batch["images"]
         return images.detach().requires_grad_() if self.wants_gradient("real") else images
+
+    @property
+    def all_real(self) -> Tensor:
+        """Reals of the whole batch, of which `real` is this micro-batch's part."""
+        return self.whole["images"]
 
     @lazy
     def labels(self) -> Tensor | None:
@@ -100,6 +106,11 @@ class GAN(AdversarialModule):
             k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
         }
         self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
+        self.weights = {
+            k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
+        }
+        for name, weight in self.weights.items():
+            in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
 
     def players(self) -> Sequence[PlayerSpec]:
         """The discriminator and the generator, which an EMA follows."""
@@ -116,10 +127,7 @@ class GAN(AdversarialModule):
     def steps(self) -> Sequence[Step]:
         """The discriminator's step, its lazy penalties, then the generator's step."""
         penalties = {
-            name: (
-                Term(p, schedule(p.weight, f"penalty.{name}.weight"), frozenset(p.differentiates)),
-                p.every,
-            )
+            name: (Term(p, self.weights[name], frozenset(p.differentiates)), p.every)
             for name, p in self.penalties.items()
         }
         return [
@@ -151,7 +159,11 @@ class GAN(AdversarialModule):
         """Choices that train but contradict the papers."""
         found = []
         batch_norm = any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
-        lipschitz = set(self.penalties) | set(self.constraints)
+        bounding = [
+            p
+            for p in (*self.penalties.values(), *self.constraints.values())
+            if getattr(p, "lipschitz", False) and getattr(p, "weight", 1) != 0
+        ]
         if batch_norm and self.penalties:
             names = ", ".join(self.penalties)
             found.append(
@@ -159,7 +171,7 @@ class GAN(AdversarialModule):
                 "but batch statistics tie the images together (arXiv:1704.00028, section 4); "
                 "set discriminator.norm=layer or none."
             )
-        if self.adversarial.lipschitz and not lipschitz:
+        if self.adversarial.lipschitz and not bounding:
             found.append(
                 "loss=wasserstein without a Lipschitz constraint: the critic's loss has no lower bound "
                 "(arXiv:1701.07875, section 3); add penalty=[gradient_penalty] or penalty=[weight_clipping]."

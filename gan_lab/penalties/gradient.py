@@ -32,6 +32,10 @@ class Play(Protocol):
         """Real images (N, C, H, W)."""
 
     @property
+    def all_real(self) -> Tensor:
+        """Real images of the whole batch, of which `real` may be a part."""
+
+    @property
     def fake(self) -> Tensor:
         """Generated images (N, C, H, W)."""
 
@@ -126,6 +130,7 @@ class GradientTerm:
     name: ClassVar[str]
     player: ClassVar[str] = "discriminator"
     differentiates: ClassVar[frozenset[str]] = frozenset()
+    lipschitz: ClassVar[bool] = False  # whether it bounds the gradient away from the data too
 
     def __init__(self, *, weight: Scalar = 10.0, every: int = 1) -> None:
         if not isinstance(weight, Mapping):
@@ -169,6 +174,7 @@ class GradientPenalty(GradientTerm):
     """
 
     name = "gradient_penalty"
+    lipschitz = True
 
     def __init__(self, *, weight: Scalar = 10.0, every: int = 1, target: float = 1.0) -> None:
         super().__init__(weight=weight, every=every)
@@ -188,7 +194,7 @@ class Dragan(GradientTerm):
 
     As the authors' DRAGAN.ipynb has it, and not the paper's Gaussian noise: at
     x + alpha * perturbation * std(x) * u, with one alpha of U[0, 1) per sample, one u of U[0, 1)
-    per pixel and channel, and one standard deviation (ddof 0) of all pixels of the micro-batch.
+    per pixel and channel, and one standard deviation (ddof 0) of all pixels of the whole batch.
     The gradient is the logit's, not the probability's.
 
     Args:
@@ -198,6 +204,7 @@ class Dragan(GradientTerm):
     """
 
     name = "dragan"
+    lipschitz = True
 
     def __init__(self, *, weight: Scalar = 10.0, every: int = 1, perturbation: float = 0.5) -> None:
         super().__init__(weight=weight, every=every)
@@ -207,7 +214,7 @@ class Dragan(GradientTerm):
     def __call__(self, play: Play) -> Tensor:
         """Return the unweighted penalty, shape ()."""
         real = play.real.detach()
-        scale = self.perturbation * real.float().std(correction=0)
+        scale = self.perturbation * play.all_real.detach().float().std(correction=0)
         alpha = play.uniform("dragan/alpha", (real.shape[0], 1, 1, 1))
         noise = play.uniform("dragan/noise", tuple(real.shape))
         points = (real + alpha * scale * noise).requires_grad_(True)

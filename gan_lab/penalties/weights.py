@@ -21,6 +21,7 @@ class WeightClipping:
     """
 
     player = "discriminator"
+    lipschitz = True
 
     def __init__(self, *, bound: float = 0.01) -> None:
         in_range("penalty.weight_clipping.bound", bound, above=0)

@@ -16,7 +16,7 @@ from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import seed_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
-from gan_lab.penalties.gradient import R1, R2, GradientPenalty
+from gan_lab.penalties.gradient import R1, R2, Dragan, GradientPenalty
 from gan_lab.penalties.weights import WeightClipping
 from tests.conftest import batches, dcgan, differing, play_rounds, weights, wgan_gp
 
@@ -255,3 +255,23 @@ def test_learning_rate_schedules_are_followed():
     play_rounds(game, batches(), 3)
     assert game.playing["generator"].optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5)
     assert game.read_meter()["lr/generator"] == pytest.approx(1e-3 * 0.25)
+
+
+def test_the_generators_gradient_norm_is_in_every_record():
+    """Its last update before the log need not fall into the round that is logged."""
+    n_critic = {"schedule": "piecewise", "values": [3, 2], "kimg": [0.2]}
+    game = wgan_gp(n_critic=n_critic, log_every_rounds=4)
+    stream, found = batches(), []
+    for _ in range(8):
+        play_rounds(game, stream, 4)
+        found.append(game.read_meter())
+    assert all("grad_norm/generator" in r and "grad_norm/discriminator" in r for r in found)
+
+
+def test_dragan_accumulates_to_the_large_batch():
+    def penalty(parts):
+        game = dcgan(norm="none", penalty={"dragan": Dragan()}, accumulate=parts)
+        play_rounds(game, batches(), 1)
+        return float(torch.stack(game.meter.values["loss/discriminator/dragan"]).mean())
+
+    assert penalty(4) == pytest.approx(penalty(1), rel=1e-5)

@@ -51,6 +51,10 @@ class Play:
         self.generator = draw
         self.draws: dict[str, Tensor] = {}
 
+    @property
+    def all_real(self) -> Tensor:
+        return self.real
+
     @cached_property
     def on_real(self) -> DiscriminatorOutput:
         return self.discriminate(self.real)
