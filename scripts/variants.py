@@ -82,7 +82,7 @@ def main() -> None:
     (options.out / "data").mkdir(exist_ok=True)
     shown = json.dumps(rows, indent=1)
     if options.celeba:  # no path of a machine in the docs
-        shown = shown.replace(str(options.celeba), "<root>")
+        shown = shown.replace(f"data.root={options.celeba}", "data.root=<root>")
     (options.out / "data" / f"variants-{data}.json").write_text(shown + "\n")
     page = options.out / "variants.md"
     begin, end = f"<!-- {data}: made by scripts/variants.py -->", f"<!-- {data}: end -->"
