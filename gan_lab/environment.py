@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,20 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def describe_environment(device: str, precision: str) -> dict[str, Any]:
-    """Versions, commit, device and command as plain values."""
+def describe_environment(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions, commit, machine and command as plain values; `machine` says what the run does with it."""
     import torch
 
-    gpu = torch.cuda.get_device_name() if device == "cuda" else None
+    gpu = torch.cuda.get_device_name() if machine["device"] == "cuda" else None
     return {
         "versions": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "commit": git_commit(),
-        "device": device,
+        **machine,
         "gpu": gpu,
         "cores": os.cpu_count(),
-        "precision": precision,
+        "threads": torch.get_num_threads(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

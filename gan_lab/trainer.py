@@ -7,33 +7,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 
 from gan_lab.engine.replicas import Replicas
-from gan_lab.errors import ConfigError
 from gan_lab.interrupts import Interrupts
-
-
-def device_of(config: Mapping[str, Any]) -> str:
-    """Cpu or cuda, as the strategy asks and the machine has.
-
-    Raises:
-        ConfigError: if a GPU is asked for and there is none.
-    """
-    accelerator = config["strategy"]["accelerator"]
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError(
-            "strategy=gpu: torch sees no GPU on this machine; use strategy=cpu or auto."
-        )
-    return "cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
-
-
-def choose_precision(name: str, device: str) -> str:
-    """`auto` is bf16 where the run's GPU computes it natively, else fp32."""
-    if name != "auto":
-        return name
-    return "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+from gan_lab.machine import device_of
 
 
 def make_trainer(config: Mapping[str, Any], callbacks: Sequence[Any]) -> Trainer:

@@ -24,7 +24,7 @@ from gan_lab.callbacks.samples import Samples, grid_name
 from gan_lab.callbacks.status import Status
 from gan_lab.checkpoint import load_checkpoint, remove_leftovers
 from gan_lab.config.build import Parts, build, build_trackers
-from gan_lab.config.checks import check, check_device
+from gan_lab.config.checks import check
 from gan_lab.config.resume import (
     Command,
     check_choices,
@@ -45,7 +45,7 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.ranks import first_rank
 from gan_lab.run_folder import RunFolder, write_atomically
 from gan_lab.sampling import Sampler
-from gan_lab.trainer import SignalsAfterLightning, choose_precision, device_of, make_trainer
+from gan_lab.trainer import SignalsAfterLightning, make_trainer
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,10 @@ class _Run:
     def go(self) -> Result:
         state = self.resume()
         check(self.config)
-        self.device = device_of(self.config)
-        self.precision = choose_precision(self.config["precision"], self.device)
-        check_device(self.precision, self.device)
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
-        parts = build({**self.config, "precision": self.precision}, self.command.keys)
+        parts = build(self.config, self.command.keys)
+        self.machine = parts.machine
+        self.machine.apply()
         if not self.first:
             parts.metric = None
             return self.train(parts, state)
@@ -168,13 +167,14 @@ class _Run:
             write_command(self.folder, self.command)
             self.folder.metrics.unlink(missing_ok=True)
         self.folder.write_status(state="running")
-        environment = describe_environment(self.device, self.precision)
+        environment = describe_environment(self.machine.plain())
         write_atomically(self.folder.environment, json.dumps(environment, indent=1) + "\n")
         if parts.dropped:
             self.say(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
 
     def train(self, parts: Parts, state: dict[str, Any] | None) -> Result:
         game, source = parts.game, parts.source
+        game.say = self.say
         self.introduce(game)
         identity = dict((state or {}).get("identity") or {})
         if state is not None and self.first:  # trackers continue from what is left
@@ -210,7 +210,7 @@ class _Run:
     def introduce(self, game: Any) -> None:
         """Say what is about to run, and what theory says against it."""
         self.say(f"Run folder: {self.folder.path}")
-        self.say(f"On {self.device} in {self.precision}.")
+        self.say(self.machine.words())
         for name, network in game.named_children():
             count = sum(p.numel() for p in network.parameters())
             self.say(f"{name}: {count:,} parameters")
@@ -228,7 +228,7 @@ class _Run:
 
     def prepare_metric(self, game: Any, source: Any, metric: Any) -> None:
         """Find weights, compute statistics of the reals, say how long evaluation will take."""
-        device = torch.device(self.device)
+        device = torch.device(self.machine.device)
         metric.prepare(source, device)
         for note in metric.notes:
             self.say(note)

@@ -31,6 +31,7 @@ from gan_lab.engine.ema import EMA
 from gan_lab.engine.module import TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.schedule import schedule
+from gan_lab.data.stretch import Stretches
 from gan_lab.games.gan import GAN
 from gan_lab.interrupts import Interrupts
 from gan_lab.latents import Normal
@@ -136,7 +137,7 @@ def measure(case: str, *, width: int, batch: int, block: int, alternations: int)
         return sampler(*shape, generator=source)
 
     loop = (plain_loop.wgan_gp_loop if case == "wgan_gp_32" else plain_loop.dcgan_loop)(
-        generator, discriminator, lambda i: ema.update(batch * every, batch * (i + 1)),
+        generator, discriminator, lambda i: ema.update(1 - ema.decay(batch * every, batch * (i + 1))),
         iter(Batches(images, **feed)), noise, 10**9, autocast=nullcontext,
     )  # fmt: skip
     alternate = Alternate(loop, block, alternations)
@@ -145,7 +146,7 @@ def measure(case: str, *, width: int, batch: int, block: int, alternations: int)
         status = Status(Reporter(RunFolder(folder)), every_rounds=50, limits=limits, board={})
         game.round_callbacks = [status, limits, alternate]
         config = {"strategy": {"accelerator": "cpu", "devices": 1}}
-        make_trainer(config, [status, limits]).fit(game, Batches(images, **feed))
+        make_trainer(config, [status, limits]).fit(game, Stretches(Batches(images, **feed)))
     pairs = list(zip(alternate.engine[1:], alternate.plain[1:]))
     ratios = sorted(a / b for a, b in pairs)
     over = sorted((a - b) * 1e6 for a, b in pairs)

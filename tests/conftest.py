@@ -126,7 +126,7 @@ def play_rounds(game, stream, rounds):
     if not game.playing:
         game.configure_optimizers()
     for _ in range(rounds):
-        game.training_step(next(stream))
+        game.play_round(next(stream))
     return game
 
 

@@ -74,7 +74,7 @@ def test_the_tie_reaches_both_generators_and_no_discriminator(twins):
     step = next(s for s in twins.script if s.player == "generators")
     only_tie = type(step)("generators", {"tie": step.terms["tie"]})
     batch = next(batches(resolution=16))
-    twins.update(only_tie, twins.playing["generators"], batch, 16, False)
+    twins.update(only_tie, twins.playing["generators"], batch)
     for network in (twins.generator_a, twins.generator_b):
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     for network in (twins.discriminator_a, twins.discriminator_b):

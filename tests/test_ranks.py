@@ -68,7 +68,7 @@ def test_the_mean_of_two_ranks_is_the_large_batch():
         game.let_move(player)
         player.optimizer.zero_grad()
         state = {k: v.clone() for k, v in game.state_dict().items()}
-        game.update(step, player, whole, 16, False)
+        game.update(step, player, whole)
         found = [p.grad.clone() for p in player.parameters]
         game.load_state_dict(state)
         return found

@@ -42,6 +42,8 @@ FREE = {
     "unbind",
     "lift_fresh",
     "is_same_size",
+    "_record_function_enter_new",
+    "_record_function_exit",
 }
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "item"}
 
@@ -88,9 +90,13 @@ def make(name, **options):
 def engine_noise(step_names, purposes):
     """Draws of the engine for the hand-written loop: the same seeds, nothing else."""
     draws = Draws(torch.device("cpu"))
+    begun = None
 
     def noise(iteration, step, purpose, shape, sampler):
-        draws.begin(0, 0, iteration, step_names[step])
+        nonlocal begun
+        if begun != (iteration, step):
+            draws.begin(step_names[step], 0, 0, iteration)
+            begun = iteration, step
         return draws.draw(purposes.get(purpose, purpose), shape, sampler)
 
     return noise
@@ -103,7 +109,7 @@ def plain(name, game, stream, rounds, precision):
     since = 1 if name == "dcgan" else 5
 
     def average(iteration):
-        ema.update(16 * since, 16 * (iteration + 1))
+        ema.update(1.0 - ema.decay(16 * since, 16 * (iteration + 1)))
 
     loop = plain_loop.dcgan_loop if name == "dcgan" else plain_loop.wgan_gp_loop
     noise = engine_noise(

@@ -114,7 +114,7 @@ class Status(AfterRound):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Record the rounds since the last record."""
         del trainer
-        if pl_module.clock.iteration % self.every_rounds and pl_module.meter.values:
+        if pl_module.clock.iteration % self.every_rounds and pl_module.meter:
             self.after_round(pl_module)
         self.clear()
 

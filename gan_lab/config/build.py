@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import seed_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.errors import ConfigError, nearest
+from gan_lab.machine import Machine, choose
 from gan_lab.ranges import in_range
 
 RATE_KEYS = ("lr", "clip_norm")
@@ -28,6 +29,7 @@ class Parts:
     game: AdversarialModule
     source: Any
     metric: Any | None
+    machine: Machine
     dropped: list[str]
 
 
@@ -39,14 +41,36 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
         user_keys: dotted paths that the user set on the command line.
 
     Raises:
-        ConfigError: at the first option that is unknown, wrong or out of range.
+        ConfigError: at the first option that is unknown, wrong, out of range or not to be had on this machine.
     """
+    machine = choose(config)
     builder = _Builder(config, user_keys)
     source = builder.source()
     game = builder.game(source)
     metric = builder.metric()
     builder.refuse_unknown()
-    return Parts(game, source, metric, builder.leftovers.dropped)
+    machine = settle_graphs(machine, game, config, builder.leftovers.dropped)
+    game.options = replace(
+        game.options,
+        precision=machine.precision,
+        channels_last=machine.memory_format == "channels_last",
+        compile=machine.compile,
+        capture=machine.cuda_graphs,
+    )
+    return Parts(game, source, metric, machine, builder.leftovers.dropped)
+
+
+def settle_graphs(
+    machine: Machine, game: AdversarialModule, config: Mapping[str, Any], dropped: list[str]
+) -> Machine:
+    """Give up CUDA graphs where the game's parts do not allow them; an error if the user asked for them."""
+    obstacle = game.obstacle_to_capture() if machine.cuda_graphs else None
+    if obstacle is None:
+        return machine
+    if config["engine"]["cuda_graphs"] is True:
+        raise ConfigError(f"engine.cuda_graphs=true: {obstacle}; set auto or false.")
+    dropped.append(f"CUDA graphs ({obstacle})")
+    return replace(machine, cuda_graphs=False)
 
 
 def build_game(config: Mapping[str, Any]) -> tuple[AdversarialModule, Any]:
@@ -147,7 +171,6 @@ class _Builder:
             optimizers=self.optimizers([spec.name for spec in game.players()]),
             seed=config.get("seed", 0),
             accumulate=config.get("accumulate", 1),
-            precision=config.get("precision", "32-true"),
             ema_half_life_kimg=ema.get("half_life_kimg", 10.0),
             ema_rampup=ema.get("rampup", 0.05),
             log_every_rounds=config.get("log_every_rounds", 50),

@@ -8,7 +8,7 @@ from typing import Any
 from gan_lab.config.schema import FIELDS, check_fields, check_section, lookup
 from gan_lab.errors import ConfigError
 
-SECTIONS_OF_FIELDS = ("samples", "ema", "checkpoint", "sweep", "strategy")
+SECTIONS_OF_FIELDS = ("samples", "ema", "checkpoint", "sweep", "strategy", "engine")
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -32,15 +32,6 @@ def check(config: Mapping[str, Any]) -> None:
     if all(config[limit] is None for limit in ("max_kimg", "max_rounds", "max_time")):
         raise ConfigError(
             "max_kimg=null, max_rounds=null and max_time=null: the run would never end; set one of them."
-        )
-
-
-def check_device(precision: str, device: str) -> None:
-    """Refuse what the chosen device cannot do."""
-    if precision == "16-mixed" and device == "cpu":
-        raise ConfigError(
-            "precision=16-mixed: half precision is for GPUs and this run is on the CPU; "
-            "set precision=bf16-mixed or 32-true."
         )
 
 

@@ -130,6 +130,8 @@ def merge(
     Raises:
         ConfigError: at the first other option that differs, with both values.
     """
+    # Options that did not exist when the run began.
+    stored = {**{key: value for key, value in new.items() if key not in stored}, **stored}
     for path, before, now in differences(stored, new):
         if path.split(".")[0] in CHANGEABLE:
             continue

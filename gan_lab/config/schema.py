@@ -29,6 +29,10 @@ class Field:
 FIELDS: dict[str, Field] = {
     "seed": Field(int, low=0),
     "precision": Field(str, choices=PRECISIONS),
+    "memory_format": Field(str, choices=("auto", "channels_last", "contiguous")),
+    "tf32": Field(bool),
+    "compile": Field(bool),
+    "engine.cuda_graphs": Field(bool | typing.Literal["auto"]),
     "accumulate": Field(int, low=1),
     "max_kimg": Field(float | None, above=0),
     "max_rounds": Field(int | None, low=1),

@@ -58,10 +58,14 @@ class EMA:
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
-    def update(self, images: int, images_seen: int) -> None:
-        """Move towards the networks after `images` since the last move."""
-        decay = self.decay(images, images_seen)
-        torch._foreach_lerp_(self.averages, self.sources, 1.0 - decay)
+    def update(self, weight: float | Tensor) -> None:
+        """Move towards the networks: average += weight * (network - average), weight being 1 - decay."""
+        if isinstance(weight, Tensor):  # for which there is no foreach lerp
+            distances = torch._foreach_sub(self.sources, self.averages)
+            torch._foreach_mul_(distances, weight)
+            torch._foreach_add_(self.averages, distances)
+        else:
+            torch._foreach_lerp_(self.averages, self.sources, weight)
         for target, source in self.copies:
             target.copy_(source)
 

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor
 
 
 class Meter:
-    """Collects detached tensors without an operation on the device; `read` averages and synchronises once."""
+    """Collects values without reading them; `read` averages and synchronises once.
+
+    Eagerly it keeps references, which costs no operation on the device. The values of a captured step lie in memory
+    that its next replay overwrites, so for those it `accumulates` sums, as part of the captured work.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, list[Tensor]] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.counts: Counter[str] = Counter()
+        self.accumulates = False
+
+    def __bool__(self) -> bool:
+        """Whether anything was added since the last read."""
+        return bool(self.values) or self.counts.total() > 0
 
     def add(self, name: str, value: Tensor) -> None:
         """Keep a tensor of any shape; its mean enters the interval's mean."""
-        self.values.setdefault(name, []).append(value.detach())
+        if not self.accumulates:
+            self.values.setdefault(name, []).append(value.detach())
+            return
+        if name not in self.sums:
+            self.sums[name] = torch.zeros((), dtype=torch.float32, device=value.device)
+        self.sums[name].add_(value.detach().float().mean())
+        self.counts[name] += 1
+
+    def clear(self) -> None:
+        """Forget everything since the last read."""
+        self.values = {}
+        self.counts.clear()
+        if self.sums:
+            torch._foreach_zero_(list(self.sums.values()))
 
     def read(self) -> dict[str, float]:
         """Means since the last read, by name; empties the meter."""
-        if not self.values:
+        # All values of a name have one shape, so the mean of the stack is the mean of their means.
+        means = {name: torch.stack(kept).float().mean() for name, kept in self.values.items()}
+        for name, count in self.counts.items():
+            means[name] = self.sums[name] / count
+        if not means:
             return {}
-        means = [
-            torch.stack([v.float().mean() for v in list_]).mean() for list_ in self.values.values()
-        ]
-        result = dict(zip(self.values, torch.stack(means).tolist(), strict=True))
-        self.values = {}
+        result = dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
+        self.clear()
         return result

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -11,11 +12,15 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from gan_lab.engine.clock import Clock
+from gan_lab.engine.compiling import Compiling
+from gan_lab.engine.dials import Dials
 from gan_lab.engine.meter import Meter
+from gan_lab.engine.optimizers import can_be_captured
 from gan_lab.engine.play import Play
 from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import Draws, seed_default_generators
+from gan_lab.engine.runner import Captured, CudaGraph, Eager, Recording, Runner
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step
 from gan_lab.scalars import Scalar
@@ -30,6 +35,9 @@ class TrainingOptions:
         seed: of every random draw in training.
         accumulate: micro-batches per update; each update descends the whole batch's mean.
         precision: 32-true, bf16-mixed or 16-mixed.
+        channels_last: the networks' memory format.
+        compile: compile the networks; penalties on gradients run uncompiled.
+        capture: record the device work of steps and replay it; needs optimizers that allow it.
         ema_half_life_kimg: of averaged players, in thousands of images.
         ema_rampup: the half-life is at most this share of the images seen.
         log_every_rounds: gradient norms are computed in every so-many-th round only.
@@ -39,6 +47,9 @@ class TrainingOptions:
     seed: int = 0
     accumulate: int = 1
     precision: str = "32-true"
+    channels_last: bool = False
+    compile: bool = False
+    capture: bool = False
     ema_half_life_kimg: float = 10.0
     ema_rampup: float = 0.05
     log_every_rounds: int = 50
@@ -76,6 +87,8 @@ class AdversarialModule(LightningModule):
         self.playing: dict[str, Player] = {}
         self.script: Sequence[Step] = ()
         self.round_callbacks: list[RoundCallback] = []
+        self.runner: Runner = Eager()
+        self.say: Callable[[str], None] = lambda _: None
         self._moving: str | None = None
         self._state: Mapping[str, Any] | None = None
 
@@ -113,8 +126,11 @@ class AdversarialModule(LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Make the players; the networks lie on their device by now."""
         options = self.options
+        if options.channels_last:
+            self.to(memory_format=torch.channels_last)
         self.precision_of_step = Precision(options.precision)
         self.draws = Draws(self.device)
+        self.dials = Dials(self.device if options.capture else None)
         self.script = list(self.steps())
         names = [step.name for step in self.script]
         if len(set(names)) < len(names):
@@ -127,15 +143,60 @@ class AdversarialModule(LightningModule):
                 intervals=[step.every for step in self.script if step.player == spec.name],
                 ema_half_life_kimg=options.ema_half_life_kimg,
                 ema_rampup=options.ema_rampup,
+                captured=options.capture,
             )
         if self._state is not None:
             for name, player in self.playing.items():
                 player.load_state_dict(self._state["players"][name])
             self._state = None
+        self.runner = self.make_runner()
         return [player.optimizer for player in self.playing.values()]
 
-    def training_step(self, batch: Mapping[str, Tensor], _index: int = 0) -> None:
-        """Play one round on a batch of fresh reals."""
+    def make_runner(self) -> Runner:
+        """How the steps run: eagerly or recorded, with compiled networks or not."""
+        common: dict[str, Any] = {"state": self.changing, "device": self.device, "say": self.say}
+        runner: Runner = Eager()
+        if self.options.capture:
+            runner = Captured(self.recording, meter=self.meter, **common)
+        if self.options.compile:
+            networks = [n for spec in self.players() for n in spec.networks.values()]
+            runner = Compiling(networks, runner, **common)
+        return runner
+
+    def recording(self) -> Recording:
+        """An empty recording for this device."""
+        return CudaGraph(self.device)
+
+    def obstacle_to_capture(self) -> str | None:
+        """Why the steps of this game cannot be recorded, None where they can."""
+        for name, optimizer in self.options.optimizers.items():
+            if not can_be_captured(optimizer.factory, torch.device("cuda")):
+                kind = getattr(optimizer.factory, "__name__", str(optimizer.factory))
+                return f"optimizer.{name}: {kind} keeps numbers on the host in each step"
+        return None
+
+    def changing(self) -> dict[str, Sequence[Tensor]]:
+        """Every tensor that a round may change, by kind."""
+        buffers = list(self.buffers())
+        kinds: dict[str, Sequence[Tensor]] = {
+            "weights": list(self.parameters()),
+            "buffers": [b for b in buffers if b.is_floating_point()],
+            "counters": [b for b in buffers if not b.is_floating_point()],
+            "logged values": list(self.meter.sums.values()),
+        }
+        for player in self.playing.values():
+            kinds |= player.changing()
+        return kinds
+
+    def training_step(self, batches: Iterable[Mapping[str, Tensor]], _index: int = 0) -> None:
+        """Play a stretch of rounds, each on a batch of fresh reals, until it ends or the trainer shall stop."""
+        for batch in batches:
+            self.play_round(batch)
+            if self._trainer is not None and self._trainer.should_stop:
+                return
+
+    def play_round(self, batch: Mapping[str, Tensor]) -> None:
+        """Play one round."""
         clock = self.clock
         seed_default_generators(self.options.seed, self.global_rank, clock.iteration)
         n_critic = max(round(self.n_critic.at(clock.images_seen)), 1)
@@ -145,18 +206,19 @@ class AdversarialModule(LightningModule):
         )
         generators_move = clock.generators_due(n_critic)
         size = next(iter(batch.values())).shape[0]
+        batch = self.runner.hold(batch)
         for step in self.script:
             player = self.playing[step.player]
             generator = player.role == "generator"
             updates = clock.generator_updates if generator else clock.iteration
             if (generators_move or not generator) and updates % step.every == 0:
                 interval = n_critic if generator else 1
-                self.update(step, player, batch, size, interval >= rounds_to_log)
+                self.update(step, player, batch, interval >= rounds_to_log)
         if generators_move:
             self.average(size * self.ranks)
         clock.advance(size * self.ranks, generators_move)
         if rounds_to_log == 1 and self.global_rank != 0:
-            self.meter.values = {}  # only the first rank's is read
+            self.meter.clear()  # only the first rank's is read
         for callback in self.round_callbacks:
             if callback.due(clock):
                 callback.after_round(self)
@@ -166,16 +228,40 @@ class AdversarialModule(LightningModule):
         since = (self.clock.rounds_since_generator + 1) * images
         for player in self.playing.values():
             if player.ema is not None:
-                player.ema.update(since, self.clock.images_seen + images)
+                decay = player.ema.decay(since, self.clock.images_seen + images)
+                weight = self.dials.turn(f"{player.name}/average", 1.0 - decay)
+                self.runner.run(f"{player.name}/average", None, partial(player.ema.update, weight))
 
     def update(
-        self, step: Step, player: Player, batch: Mapping[str, Tensor], size: int, want_norm: bool
+        self, step: Step, player: Player, batch: Mapping[str, Tensor], want_norm: bool = False
     ) -> None:
-        """One update of one player: pure device work with static shapes."""
+        """One update of one player: the host's part, then the device's."""
+        images = self.clock.images_seen
+        self.draws.begin(step.name, self.options.seed, self.global_rank, self.clock.iteration)
+        player.set_rate(images, self.dials)
+        weights = {
+            name: term.weight.at(images)
+            if term.weight.constant
+            else self.dials.turn(f"{step.name}/{name}", term.weight.at(images))
+            for name, term in step.terms.items()
+        }
+        self.runner.run(
+            step.name, want_norm, lambda: self.descend(step, player, batch, weights, want_norm)
+        )
+
+    def descend(
+        self,
+        step: Step,
+        player: Player,
+        batch: Mapping[str, Tensor],
+        weights: Mapping[str, float | Tensor],
+        want_norm: bool,
+    ) -> None:
+        """Pure device work with static shapes: forward, backward, the optimizer's step."""
         self.let_move(player)
-        player.optimizer.zero_grad(set_to_none=True)
-        self.draws.begin(self.options.seed, self.global_rank, self.clock.iteration, step.name)
+        player.forget_gradients()
         parts = self.options.accumulate
+        size = next(iter(batch.values())).shape[0]
         length = size // parts
         for start in range(0, size, length):
             part = batch
@@ -183,25 +269,24 @@ class AdversarialModule(LightningModule):
                 part = {name: tensor[start : start + length] for name, tensor in batch.items()}
             play = self.Play(self, step, part, draws=self.draws, start=start, whole=batch)
             with self.precision_of_step.forward(self.device):
-                loss = self.loss(step, play)
+                loss = self.loss(step, play, weights)
             factor = step.every / parts * self.precision_of_step.scale
             (loss if factor == 1 else loss * factor).backward()
             for key, value in play.observe().items():
                 self.meter.add(key, value)
         if self.ranks > 1:
             player.average_gradients(self.ranks)
-        player.set_rate(self.clock.images_seen)
         norm = player.step(self.precision_of_step, want_norm=want_norm and step.every == 1)
         if norm is not None and want_norm:
             self.meter.add(f"grad_norm/{player.name}", norm)
 
-    def loss(self, step: Step, play: Any) -> Tensor:
+    def loss(self, step: Step, play: Any, weights: Mapping[str, float | Tensor]) -> Tensor:
         """The step's weighted terms added up, each noted in the meter under its name."""
         total: Tensor | None = None
         for name, term in step.terms.items():
             value = term.function(play)
-            weight = term.weight.at(self.clock.images_seen)
-            if weight != 1.0:
+            weight = weights[name]
+            if isinstance(weight, Tensor) or weight != 1.0:
                 value = value * weight
             self.meter.add(f"loss/{step.player}/{name}", value)
             total = value if total is None else total + value

@@ -29,9 +29,10 @@ def seed_default_generators(*words: object) -> None:
 
 
 class Draws:
-    """The random tensors of one step, each drawn once for the whole batch under its purpose.
+    """The random tensors of steps, each drawn once for the whole batch under its purpose.
 
-    Micro-batches take slices of them, so gradient accumulation changes nothing.
+    Micro-batches take slices of them, so gradient accumulation changes nothing. A step's tensors stay where they are
+    and are filled anew each time the step begins, so that a captured step finds them.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -39,19 +40,27 @@ class Draws:
         self.device = device
         self.key: tuple[object, ...] = ()
         self.whole: dict[str, Tensor] = {}
+        self._samplers: dict[tuple[str, str], Callable[..., Tensor]] = {}
+        self._steps: dict[str, dict[str, Tensor]] = {}
 
-    def begin(self, *key: object) -> None:
-        """Forget the last step's draws; `key` names the new step (seed, rank, iteration, step)."""
-        self.key = key
-        self.whole = {}
+    def begin(self, step: str, *key: object) -> None:
+        """Draw the step's tensors anew; `key` tells when (seed, rank, iteration)."""
+        self.step, self.key = step, (*key, step)
+        self.whole = self._steps.setdefault(step, {})
+        for purpose, tensor in self.whole.items():
+            self.generator.manual_seed(seed_of(*self.key, purpose))
+            sampler = self._samplers[step, purpose]
+            sampler(*tensor.shape, generator=self.generator, out=tensor)
 
     def draw(
         self, purpose: str, shape: Sequence[int], sampler: Callable[..., Tensor] = torch.randn
     ) -> Tensor:
-        """Return the whole batch's tensor for this purpose, drawn on first use."""
-        if purpose not in self.whole:
+        """Return the whole batch's tensor for this purpose, drawn on first use or when its shape changes."""
+        tensor = self.whole.get(purpose)
+        if tensor is None or tensor.shape != (*shape,):
             self.generator.manual_seed(seed_of(*self.key, purpose))
-            self.whole[purpose] = sampler(
-                *shape, generator=self.generator, device=self.device, dtype=torch.float32
-            )
-        return self.whole[purpose]
+            tensor = torch.empty(*shape, device=self.device, dtype=torch.float32)
+            sampler(*shape, generator=self.generator, out=tensor)
+            self.whole[purpose] = tensor
+            self._samplers[self.step, purpose] = sampler
+        return tensor

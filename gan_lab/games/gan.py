@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lab.engine.compiling import uncompiled
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.play import Play, lazy
 from gan_lab.engine.player import Constraint, PlayerSpec
@@ -55,16 +56,20 @@ class ImagePlay(Play):
     @lazy
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
-        return self.game.discriminator(self.real)
+        return self._judge(self.real, twice=self.wants_gradient("real"))
 
     @lazy
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
-        return self.game.discriminator(self.fake)
+        return self._judge(self.fake, twice=self.wants_gradient("fake"))
 
     def discriminate(self, images: Tensor) -> DiscriminatorOutput:
         """The discriminator on any other images; a penalty differentiates through it twice."""
-        return self.game.discriminator(images)
+        return self._judge(images, twice=True)
+
+    def _judge(self, images: Tensor, *, twice: bool) -> DiscriminatorOutput:
+        discriminator = self.game.discriminator
+        return uncompiled(discriminator, images) if twice else discriminator(images)
 
     def observe(self) -> Mapping[str, Tensor]:
         """Logits of reals and fakes in the discriminator's main step."""

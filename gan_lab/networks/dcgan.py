@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.output import DiscriminatorOutput
@@ -104,13 +105,13 @@ class DcganDiscriminator(nn.Module):
             layers.append(nn.Conv2d(fine, coarse, 4, stride=2, padding=1, bias=bias))
             layers += _activation(nn.LeakyReLU(0.2), coarse, norm=norm, dropout=dropout)
         self.body = nn.Sequential(*layers, nn.Flatten())
-        self.head = nn.Linear(widths[-1] * 16, 1)
+        self.head = LogitHead(widths[-1] * 16)
         self.apply(_init_weights)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are the layer at 4 px."""
         features = self.body(images)
-        return DiscriminatorOutput(self.head(features).squeeze(1), features)
+        return DiscriminatorOutput(self.head(features), features)
 
 
 def _widths(player: str, resolution: int, *, width: int, max_width: int | None) -> list[int]:

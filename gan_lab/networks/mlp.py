@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.ranges import in_range
 
@@ -79,12 +80,12 @@ class MlpDiscriminator(nn.Module):
             Maxout(width, width, pieces=pieces),
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = _linear(width, 1, bound=0.005)
+        self.head = _init(LogitHead(width), bound=0.005)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are (N, width)."""
         features = self.body(images)
-        return DiscriminatorOutput(self.head(self.dropout(features)).squeeze(1), features)
+        return DiscriminatorOutput(self.head(self.dropout(features)), features)
 
 
 class Maxout(nn.Module):
@@ -104,8 +105,12 @@ class Maxout(nn.Module):
 
 
 def _linear(inputs: int, outputs: int, *, bound: float) -> nn.Linear:
-    """Build a linear layer with weights U(-bound, bound), pylearn2's `irange`, and biases 0."""
-    layer = nn.Linear(inputs, outputs)
+    """Build a linear layer with weights U(-bound, bound) and biases 0."""
+    return _init(nn.Linear(inputs, outputs), bound=bound)
+
+
+def _init(layer: nn.Linear, *, bound: float) -> nn.Linear:
+    """Draw weights U(-bound, bound), pylearn2's `irange`, and biases 0."""
     nn.init.uniform_(layer.weight, -bound, bound)
     nn.init.zeros_(layer.bias)
     return layer

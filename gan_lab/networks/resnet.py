@@ -15,6 +15,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.output import DiscriminatorOutput
@@ -86,12 +87,12 @@ class ResnetDiscriminator(nn.Module):
             ResidualBlock(width, norm),
             nn.ReLU(),
         )
-        self.head = _init(nn.Linear(width, 1))
+        self.head = _init(LogitHead(width))
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are (N, width)."""
         features = self.body(images).mean(dim=(2, 3))
-        return DiscriminatorOutput(self.head(features).squeeze(1), features)
+        return DiscriminatorOutput(self.head(features), features)
 
 
 class ResidualBlock(nn.Module):

@@ -26,6 +26,7 @@ MAY = {
     "ranges": CHECKS,
     "scalars": set(),
     "images": {"torch"},
+    "machine": {"torch"} | CHECKS,
     "interrupts": set(),
     "run_folder": CHECKS,
     "checkpoint": {"torch"} | CHECKS,
@@ -50,6 +51,7 @@ MAY = {
     } | LIGHTNING | CHECKS,
     "config": {
         "hydra", "omegaconf", "yaml", "torch", "gan_lab.engine", "gan_lab.interrupts", "gan_lab.run_folder",
+        "gan_lab.machine",
     } | CHECKS,
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -134,7 +135,8 @@ def test_all_penalties_at_once():
 @pytest.mark.parametrize("model", MODELS)
 def test_models_train_in_half_precision(model, precision):
     """The arithmetic only: on a CPU the command line refuses 16-mixed, which is for GPUs."""
-    game = built(f"model={model}", f"precision={precision}").game
+    game = built(f"model={model}").game
+    game.options = replace(game.options, precision=precision)
     play_rounds(game, batches(BATCH), rounds_of(game))
     assert all(math.isfinite(value) for value in game.read_meter().values())
     assert all(bool(p.isfinite().all()) and p.dtype == torch.float32 for p in game.parameters())

@@ -30,7 +30,7 @@ def test_a_step_moves_its_player_alone(mover):
     game = play_rounds(dcgan(), batches(), 2)
     before = weights(game)
     batch = next(batches(seed=5))
-    game.update(step_of(game, mover), game.playing[mover], batch, 16, False)
+    game.update(step_of(game, mover), game.playing[mover], batch)
     changed = differing(before, weights(game))
 
     other = {"discriminator": "generator", "generator": "discriminator"}[mover]
@@ -114,7 +114,7 @@ def test_a_lazy_step_has_the_interval_as_gain():
         game.configure_optimizers()
         (lazy,) = [s for s in game.script if "r1" in s.terms]
         step = Step("discriminator", {"r1": lazy.terms["r1"]}, every)
-        game.update(step, game.playing["discriminator"], next(batches()), 16, False)
+        game.update(step, game.playing["discriminator"], next(batches()))
         return [p.grad for p in game.discriminator.parameters() if p.grad is not None]
 
     for one, four in zip(gradients(1), gradients(4), strict=True):
@@ -132,7 +132,7 @@ def test_clipping_bounds_the_gradients():
     game.configure_optimizers()
     player = game.playing["discriminator"]
     player.clip_norm = 1e-3
-    game.update(step_of(game, "discriminator"), player, next(batches()), 16, True)
+    game.update(step_of(game, "discriminator"), player, next(batches()), want_norm=True)
     norm = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in player.parameters]))
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
     assert game.meter.read()["grad_norm/discriminator"] > 1e-3, "the norm before clipping is logged"
@@ -155,7 +155,7 @@ def test_ema_is_the_stated_average():
     stream = batches()
     decay = 0.5 ** (16 / 64)
     for _ in range(3):
-        game.training_step(next(stream))
+        game.play_round(next(stream))
         for name, value in game.generator.state_dict().items():
             if value.is_floating_point():
                 expected[name] = expected[name] * decay + value * (1 - decay)
@@ -192,7 +192,7 @@ def test_a_penalty_does_not_change_the_latents():
     def latents(penalty):
         game = dcgan(penalty=penalty)
         game.configure_optimizers()
-        game.update(game.script[0], game.playing["discriminator"], next(batches()), 16, False)
+        game.update(game.script[0], game.playing["discriminator"], next(batches()))
         return game.draws.whole["latent"]
 
     alone = latents({})

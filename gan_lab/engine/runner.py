@@ -1,0 +1,220 @@
+"""How the device work of a step is run: as Python says it each time, or recorded once and replayed.
+
+Small GANs keep a GPU waiting for Python: an eager round launches some hundred kernels of a few microseconds each. A
+CUDA graph launches them all at once. What is recorded must be device work alone: no value read by the host, no branch
+on data, the same tensors each time. Whatever changes between rounds reaches it through tensors that stay in place:
+the batch (`hold`), the draws (randomness.py) and the dials (dials.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from gan_lab.engine.meter import Meter
+from gan_lab.engine.state import Kinds, Snapshot
+
+Work = Callable[[], None]
+WARM_UPS = 3  # eager runs of a step before it is recorded: libraries choose algorithms and allocate in them
+TOLERANCE = 0.1  # of the change that an update makes; a wrong tensor or a stale number is off by all of it
+ROUNDING = 1e-6  # of the values themselves
+
+
+class Recording(Protocol):
+    """Device work recorded in `capture`, without being done, and done again by each `replay`."""
+
+    def capture(self, work: Work) -> None:
+        """Record the work."""
+
+    def replay(self) -> None:
+        """Do it."""
+
+
+class Runner(Protocol):
+    """Runs the device work of steps."""
+
+    def hold(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The tensors of this round's batch that the work shall read."""
+
+    def run(self, step: str, variant: Hashable, work: Work) -> None:
+        """Do the work of a step; `variant` tells apart its forms, such as with and without a norm."""
+
+
+class Eager:
+    """Runs everything as it is."""
+
+    def hold(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The batch itself."""
+        return batch
+
+    def run(self, step: str, variant: Hashable, work: Work) -> None:
+        """Do the work."""
+        del step, variant
+        work()
+
+
+class CudaGraph:
+    """A recording by torch.cuda.CUDAGraph; all share one pool of memory, since no result outlives a replay."""
+
+    pools: ClassVar[dict[torch.device, Any]] = {}
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.graph = torch.cuda.CUDAGraph()
+        self.pool = self.pools.setdefault(device, torch.cuda.graph_pool_handle())
+
+    def capture(self, work: Work) -> None:
+        """Record the work."""
+        with torch.cuda.device(self.device), torch.cuda.graph(self.graph, pool=self.pool):
+            work()
+
+    def replay(self) -> None:
+        """Launch it."""
+        self.graph.replay()
+
+
+@dataclass
+class Take:
+    """A recording of one step, how often each meter value is added in it, and whether it was seen to be right."""
+
+    recording: Recording
+    added: Counter[str]
+    proven: bool = False
+
+
+class Captured:
+    """Runs a step eagerly a few times, then records it, proves the recording, and replays it from there.
+
+    The proof makes an update twice from the same state, by the recording and by Python, in a later round than the
+    recording's own: other images, latents, rates. It compares everything that training changes, once for each step
+    of a run, and keeps Python's result. Where a recording cannot be made or does something else, one sentence says
+    so and everything stays eager; nothing of it ever reached the weights.
+
+    Args:
+        record: makes an empty recording.
+        state: every tensor that a step may change, by kind.
+        meter: whose counts replays must keep up.
+        device: where it all lies.
+        say: writes a line for the user.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[], Recording],
+        *,
+        state: Callable[[], Kinds],
+        meter: Meter,
+        device: torch.device,
+        say: Callable[[str], None],
+    ) -> None:
+        self.record = record
+        self.state = state
+        self.meter = meter
+        self.device = device
+        self.say = say
+        self.trusted = True
+        self.takes: dict[tuple[str, Hashable], Take] = {}
+        self.runs: Counter[str] = Counter()
+        self.batch: dict[str, Tensor] = {}
+        self.side = torch.cuda.Stream(device) if device.type == "cuda" else None
+        meter.accumulates = True
+
+    def hold(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Copy the batch to where recordings read it."""
+        if {k: v.shape for k, v in batch.items()} != {k: v.shape for k, v in self.batch.items()}:
+            self.takes.clear()
+            self.batch = {name: torch.empty_like(tensor) for name, tensor in batch.items()}
+        for name, tensor in batch.items():
+            self.batch[name].copy_(tensor, non_blocking=True)
+        return self.batch
+
+    def run(self, step: str, variant: Hashable, work: Work) -> None:
+        """Do the work of a step, in one of four ways: as it is, then recorded beside, proven, replayed."""
+        take = self.takes.get((step, variant))
+        if take is not None and take.proven:
+            take.recording.replay()
+            self.meter.counts.update(take.added)
+            return
+        if not self.trusted:
+            work()
+            return
+        self.runs[step] += 1
+        if take is not None:
+            self._prove(step, take, work)
+            return
+        counts = self.meter.counts.copy()
+        self._beside(work)
+        if self.runs[step] > WARM_UPS:
+            added = self.meter.counts - counts
+            self._record(step, variant, work, added)
+
+    def _beside(self, work: Work) -> None:
+        """Run eagerly on a stream of its own, as torch asks for before a capture."""
+        if self.side is None:
+            work()
+            return
+        current = torch.cuda.current_stream(self.device)
+        self.side.wait_stream(current)
+        with torch.cuda.stream(self.side):
+            work()
+        current.wait_stream(self.side)
+
+    def _record(self, step: str, variant: Hashable, work: Work, added: Counter[str]) -> None:
+        counts, now = self.meter.counts.copy(), Snapshot(dict, self.device)
+        recording = self.record()
+        try:
+            recording.capture(work)
+        except RuntimeError as error:
+            self._give_up(step, str(error).strip().splitlines()[0])
+        else:
+            self.takes[step, variant] = Take(recording, added)
+        self.meter.counts = counts
+        now.put_back_random()
+
+    def _prove(self, step: str, take: Take, work: Work) -> None:
+        before = Snapshot(self.state, self.device)
+        try:
+            take.recording.replay()
+            replayed = Snapshot(self.state, self.device)
+        except RuntimeError as error:
+            before.put_back()
+            self._give_up(step, str(error).strip().splitlines()[0])
+            work()
+            return
+        before.put_back()
+        self._beside(work)
+        problem = compare(before.kinds, replayed.kinds, self.state())
+        if problem is None:
+            take.proven = True
+        else:
+            self._give_up(step, problem)
+
+    def _give_up(self, step: str, problem: str) -> None:
+        self.trusted = False
+        self.takes.clear()
+        self.say(f"The step '{step}' is not captured ({problem}); all steps run eagerly.")
+
+
+def compare(before: Kinds, replayed: Kinds, truth: Kinds) -> str | None:
+    """What the replay did differently, in words; None where it is rounding.
+
+    Kernels with atomic sums round differently each time, and Adam magnifies that where a gradient is nothing but
+    rounding. So norms over all tensors of a kind are compared: a wrong tensor or a stale number is off by the whole
+    change.
+    """
+    for kind, tensors in truth.items():
+        change = error = size = 0.0
+        for start, other, one in zip(before[kind], replayed[kind], tensors, strict=True):
+            change += float((one.double() - start.double()).square().sum())
+            error += float((other.double() - one.double()).square().sum())
+            size += float(one.double().square().sum())
+        rounding = ROUNDING**2 * size
+        if not error <= max(TOLERANCE**2 * change, rounding):
+            share = (error / change) ** 0.5 if change > 0 else float("inf")
+            return f"its replay is off by {share:.2g} of the change in {kind}"
+    return None
