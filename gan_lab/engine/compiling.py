@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from gan_lab.engine.runner import Runner, Work
 from gan_lab.engine.state import Kinds, Snapshot
 
+BACKEND = "inductor"
+
 
 class Compiling:
     """Compiles networks; where the first update of a step fails with that, undoes it and goes on without.
@@ -40,7 +42,7 @@ class Compiling:
         self.compiled = True
         self.sound: set[tuple[str, Hashable]] = set()
         for network in networks:
-            network.compile(dynamic=False)
+            network.compile(dynamic=False, backend=BACKEND)
 
     def hold(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors of this round's batch that the work shall read."""
@@ -65,8 +67,11 @@ class Compiling:
         self.compiled = False
         for network in self.networks:
             network._compiled_call_impl = None  # what Module.compile sets
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        self.say(f"compile=true: step '{step}' does not compile ({reason.strip()}); all steps run uncompiled.")
+        cause = getattr(error, "inner_exception", error)  # of torch's BackendCompilerFailed
+        reason = next((line for line in str(cause).splitlines() if line.strip()), str(type(cause)))
+        self.say(
+            f"compile=true: step '{step}' does not compile ({reason.strip()}); all steps run uncompiled."
+        )
 
 
 def uncompiled(network: nn.Module, *inputs: Any) -> Any:

@@ -20,6 +20,7 @@ from gan_lab.engine.play import Play
 from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import Draws, seed_default_generators
+from gan_lab.engine.reparametrized import Reparametrized
 from gan_lab.engine.runner import Captured, CudaGraph, Eager, Recording, Runner
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step
@@ -145,6 +146,9 @@ class AdversarialModule(LightningModule):
                 ema_rampup=options.ema_rampup,
                 captured=options.capture,
             )
+        self.reparametrized = Reparametrized(
+            network for spec in self.players() for network in spec.networks.values()
+        )
         if self._state is not None:
             for name, player in self.playing.items():
                 player.load_state_dict(self._state["players"][name])
@@ -268,10 +272,11 @@ class AdversarialModule(LightningModule):
             if parts > 1:
                 part = {name: tensor[start : start + length] for name, tensor in batch.items()}
             play = self.Play(self, step, part, draws=self.draws, start=start, whole=batch)
-            with self.precision_of_step.forward(self.device):
-                loss = self.loss(step, play, weights)
-            factor = step.every / parts * self.precision_of_step.scale
-            (loss if factor == 1 else loss * factor).backward()
+            with self.reparametrized.computed_once(self.device, first=start == 0):
+                with self.precision_of_step.forward(self.device):
+                    loss = self.loss(step, play, weights)
+                factor = step.every / parts * self.precision_of_step.scale
+                (loss if factor == 1 else loss * factor).backward()
             for key, value in play.observe().items():
                 self.meter.add(key, value)
         if self.ranks > 1:

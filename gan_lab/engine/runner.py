@@ -21,7 +21,9 @@ from gan_lab.engine.state import Kinds, Snapshot
 
 Work = Callable[[], None]
 WARM_UPS = 3  # eager runs of a step before it is recorded: libraries choose algorithms and allocate in them
-TOLERANCE = 0.1  # of the change that an update makes; a wrong tensor or a stale number is off by all of it
+TOLERANCE = (
+    0.1  # of the change that an update makes; a wrong tensor or a stale number is off by all of it
+)
 ROUNDING = 1e-6  # of the values themselves
 
 
@@ -200,6 +202,7 @@ class Captured:
         self.say(f"The step '{step}' is not captured ({problem}); all steps run eagerly.")
 
 
+@torch.no_grad()
 def compare(before: Kinds, replayed: Kinds, truth: Kinds) -> str | None:
     """What the replay did differently, in words; None where it is rounding.
 

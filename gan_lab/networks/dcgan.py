@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.layers.resolution import doublings
+from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.ranges import in_range, one_of
 
@@ -80,6 +81,7 @@ class DcganDiscriminator(nn.Module):
         max_width: most channels of any layer, >= width; None is 8 * width.
         norm: "batch", "layer", "instance" or "none", before each LeakyReLU but the first.
         dropout: chance that an activation is dropped after each LeakyReLU, [0, 1); the paper has 0.
+        spectral_norm: divide each weight by its spectral norm, arXiv:1802.05957.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class DcganDiscriminator(nn.Module):
         max_width: int | None = None,
         norm: str = "batch",
         dropout: float = 0.0,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         one_of("discriminator.norm", norm, ("batch", "layer", "instance", "none"))
@@ -107,6 +110,8 @@ class DcganDiscriminator(nn.Module):
         self.body = nn.Sequential(*layers, nn.Flatten())
         self.head = LogitHead(widths[-1] * 16)
         self.apply(_init_weights)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are the layer at 4 px."""

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.layers.resolution import doublings
+from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.ranges import in_range, one_of
 
@@ -71,10 +72,17 @@ class ResnetDiscriminator(nn.Module):
         width: channels of every block, >= 1.
         norm: "none", "layer" or "batch", before each ReLU but those of the first block and the
             last one. A gradient penalty needs samples judged by themselves: "none" or "layer".
+        spectral_norm: divide each weight by its spectral norm, arXiv:1802.05957.
     """
 
     def __init__(
-        self, *, resolution: int, channels: int, width: int = 128, norm: str = "none"
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        width: int = 128,
+        norm: str = "none",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         in_range("discriminator.width", width, low=1)
@@ -88,6 +96,8 @@ class ResnetDiscriminator(nn.Module):
             nn.ReLU(),
         )
         self.head = _init(LogitHead(width))
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are (N, width)."""

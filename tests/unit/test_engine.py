@@ -16,6 +16,7 @@ from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import seed_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from gan_lab.penalties.gradient import R1, R2, Dragan, GradientPenalty
 from gan_lab.penalties.weights import WeightClipping
 from tests.conftest import batches, dcgan, differing, play_rounds, weights, wgan_gp
@@ -275,3 +276,65 @@ def test_dragan_accumulates_to_the_large_batch():
         return float(torch.stack(game.meter.values["loss/discriminator/dragan"]).mean())
 
     assert penalty(4) == pytest.approx(penalty(1), rel=1e-5)
+
+
+# Spectral norm ---------------------------------------------------------------------------------
+
+
+def spectral(**options):
+    torch.manual_seed(0)
+    discriminator = ResnetDiscriminator(resolution=16, channels=1, width=4, spectral_norm=True)
+    generator = ResnetGenerator(resolution=16, channels=1, latent_dim=128, width=4, norm="none")
+    return wgan_gp(networks=(generator, discriminator), **options)
+
+
+def test_spectral_norm_iterates_once_per_step():
+    game = spectral()
+    game.configure_optimizers()
+    head = game.discriminator.head.parametrizations.weight[0]
+    found = []
+    original = head._power_method
+    head._power_method = lambda *arguments: (found.append(1), original(*arguments))
+    batch = next(batches(resolution=16))
+    game.update(step_of(game, "discriminator"), game.playing["discriminator"], batch)
+    assert len(found) == 1, "reals, fakes and the penalty's points share the weights"
+    game.update(step_of(game, "generator"), game.playing["generator"], batch)
+    assert len(found) == 2
+
+
+def test_spectral_norm_bounds_the_weights_used_and_moves_the_parameters():
+    game = spectral()
+    before = {name: value.clone() for name, value in game.discriminator.named_parameters()}
+    play_rounds(game, batches(resolution=16), 5)
+    assert all(
+        not torch.equal(before[n], p)
+        for n, p in game.discriminator.named_parameters()
+        if "original" in n
+    )
+    # The largest singular value after power iterations that began with 15 and made one per step.
+    weight = game.discriminator.body[1].conv1.weight.detach().flatten(1)
+    assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=0.1)
+
+
+def test_accumulation_changes_nothing_with_spectral_norm():
+    runs = [
+        weights(play_rounds(spectral(accumulate=parts), batches(resolution=16), 4))
+        for parts in (1, 2, 4)
+    ]
+    for other in runs[1:]:
+        for name, value in runs[0].items():
+            assert_close(
+                other[name], value, rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}"
+            )
+
+
+def test_spectral_norm_is_computed_in_float32_under_bf16():
+    game = spectral(precision="bf16-mixed")
+    game.configure_optimizers()
+    with (
+        game.reparametrized.computed_once(torch.device("cpu"), first=True),
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        assert game.discriminator.head.weight.dtype == torch.float32
+    play_rounds(game, batches(resolution=16), 5)
+    assert all(bool(p.isfinite().all()) for p in game.parameters())

@@ -1,0 +1,91 @@
+"""compile=true: the same training, penalties on gradients included, and a way back that says why."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gan_lab.engine import compiling
+from tests.conftest import batches, play_rounds, weights
+from tests.contracts.walk import built
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def played(*overrides, rounds=3):
+    game = built("precision=32-true", *overrides).game
+    game.said = []
+    game.say = game.said.append
+    return play_rounds(game, batches(8), rounds)
+
+
+def assert_same_training(*overrides, rounds=3, atol=1e-4):
+    eager, compiled = (
+        played(*overrides, rounds=rounds),
+        played(*overrides, "compile=true", rounds=rounds),
+    )
+    assert compiled.said == []
+    assert all(
+        n._compiled_call_impl is not None for n in (compiled.generator, compiled.discriminator)
+    )
+    for name, value in weights(eager).items():
+        assert_close(
+            weights(compiled)[name], value, rtol=1e-3, atol=atol, msg=lambda m, n=name: f"{n}: {m}"
+        )
+    losses = eager.read_meter()
+    for name, value in compiled.read_meter().items():
+        assert value == pytest.approx(losses[name], rel=2e-3, abs=1e-5), name
+
+
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1", "r2", "dragan"])
+def test_penalties_differentiate_twice_beside_compiled_networks(penalty, monkeypatch):
+    # aot_eager is the part of the compiler that refuses a second derivative, without the minutes of the rest.
+    monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
+    assert_same_training("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]")
+
+
+def test_a_compiled_network_cannot_be_differentiated_twice(monkeypatch):
+    """The reason for `uncompiled`; when this fails, torch can and `uncompiled` may go."""
+    monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
+    monkeypatch.setattr("gan_lab.games.gan.uncompiled", lambda network, images: network(images))
+    game = played(
+        "model=dcgan", "discriminator.norm=none", "penalty=[gradient_penalty]", "compile=true"
+    )
+    assert len(game.said) == 1
+    assert "double backward" in game.said[0]
+
+
+def test_averages_are_not_compiled(monkeypatch):
+    monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
+    game = played("model=dcgan", "compile=true")
+    assert game.averaged_networks()["generator"]._compiled_call_impl is None
+
+
+def test_what_does_not_compile_is_told_and_trains_the_same(monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler on this machine")
+
+    monkeypatch.setattr(compiling, "BACKEND", broken)
+    game = played("model=dcgan", "compile=true")
+    assert len(game.said) == 1
+    assert game.said[0].startswith("compile=true: step 'discriminator' does not compile (")
+    assert "no compiler on this machine" in game.said[0]
+    eager = played("model=dcgan")
+    for name, value in weights(eager).items():
+        assert torch.equal(weights(game)[name], value), name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+@pytest.mark.parametrize("model", ["dcgan", "wgan_gp"])
+def test_the_real_compiler(model):
+    # A bias before a norm has a gradient of rounding alone, which Adam makes a step of the rate either way.
+    assert_same_training(f"model={model}", rounds=6, atol=2.5e-4)
