@@ -197,6 +197,7 @@ class _Run:
                 batch_size=self.config["data"]["batch_size"],
                 seed=self.config["seed"],
                 flip=source.flip,
+                place=self.config["data"]["device"],
             )
             evaluation = self.fit(game, data, parts.metric, reporter, state, identity)
             self.interrupts.check()

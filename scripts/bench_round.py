@@ -1,192 +1,250 @@
-"""The engine's round against the hand-written loop: CPU time of alternating blocks, as a ratio with its interval.
+"""Times the engine's rounds against loops written by hand, in alternating blocks of one process.
 
-    python scripts/bench_round.py [--case dcgan_32 wgan_gp_32 nothing] [--alternations 15] [--out docs/data/round.json]
+    python scripts/bench_round.py --case dcgan_32 --precision bf16-mixed --alternations 15
 
-The engine runs inside Lightning's trainer, with its log every 50 rounds and the status line on; the loop of
-`plain_loop.py` runs in between, on networks of its own, fed by the same sampler. `nothing` are networks of one
-weight each: what is left is the framework's overhead.
+The engine runs inside Lightning's trainer with the status line on and a record every 50 rounds, and stops every few
+rounds to let the loops run. `plain` is a tutorial's loop: fp32, contiguous, torch's default Adam, an average tensor by
+tensor. `expert` has the engine's own knobs (precision, channels_last, fused Adam, foreach average). All do the same
+work on the same images, latents and first weights. Ratios are of CPU time, with the interval of the median by order
+statistics; wall time stands beside it. `nothing` has networks of one weight: what is left is the framework's own cost.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import nullcontext
-from pathlib import Path
+from functools import partial
 
 import plain_loop
 import torch
-from torch import nn
+from cases import CASES, game_of, images_of, machine, matrix_rate
+from counting import Spy
 
 from gan_lab.callbacks.limits import Limits
 from gan_lab.callbacks.status import Status
-from gan_lab.data.images import ImageSet
 from gan_lab.data.sampler import Batches
-from gan_lab.engine.ema import EMA
-from gan_lab.engine.module import TrainingOptions
-from gan_lab.engine.player import OptimizerOptions
-from gan_lab.engine.schedule import schedule
 from gan_lab.data.stretch import Stretches
-from gan_lab.games.gan import GAN
+from gan_lab.engine.ema import EMA
+from gan_lab.engine.optimizers import CAPTURE_CHECKS
+from gan_lab.engine.randomness import Draws
 from gan_lab.interrupts import Interrupts
-from gan_lab.latents import Normal
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.losses.adversarial import NonSaturating, Wasserstein
-from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
-from gan_lab.networks.output import DiscriminatorOutput
-from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
-from gan_lab.penalties.gradient import GradientPenalty
 from gan_lab.run_folder import RunFolder
 from gan_lab.trainer import make_trainer
 
-
-class OneWeightGenerator(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, z):
-        return (z[:, :1] * self.weight)[:, :, None, None]
-
-
-class OneWeightDiscriminator(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, images):
-        return DiscriminatorOutput((images[:, 0, 0, 0] * self.weight), None)
-
-
-def networks(case: str, width: int):
-    if case == "nothing":
-        return OneWeightGenerator(), OneWeightDiscriminator()
-    size = {"resolution": 32, "channels": 1}
-    if case == "dcgan_32":
-        return (
-            DcganGenerator(**size, latent_dim=128, width=width),
-            DcganDiscriminator(**size, width=width),
-        )
-    return ResnetGenerator(**size, latent_dim=128, width=width), ResnetDiscriminator(
-        **size, width=width
-    )
-
-
-def game_of(case: str, width: int) -> GAN:
-    generator, discriminator = networks(case, width)
-    wasserstein = case == "wgan_gp_32"
-    rate, betas = (1e-4, (0.0, 0.9)) if wasserstein else (2e-4, (0.5, 0.999))
-    adam = OptimizerOptions(torch.optim.Adam, schedule(rate, "lr"), None, {"betas": betas})
-    game = GAN(
-        generator=generator,
-        discriminator=discriminator,
-        latent=Normal(dim=128),
-        loss=Wasserstein() if wasserstein else NonSaturating(),
-        penalty={"gradient_penalty": GradientPenalty()} if wasserstein else {},
-        n_critic=5 if wasserstein else 1,
-    )
-    game.options = TrainingOptions(optimizers={"generator": adam, "discriminator": adam})
-    return game
+FIRST = 5  # rounds whose losses are compared
 
 
 class Alternate:
-    """After each block of the engine's rounds, runs and times a block of the loop's."""
+    """After each block of the engine's rounds, runs and times a block of each loop."""
 
-    def __init__(self, loop, block: int, alternations: int) -> None:
-        self.loop, self.block, self.left = loop, block, alternations + 1  # the first warms up
-        self.engine: list[float] = []
-        self.plain: list[float] = []
+    def __init__(self, loops, block: int, alternations: int) -> None:
+        self.loops, self.block, self.left = loops, block, alternations + 1  # the first warms up
+        self.times = {name: [] for name in ["engine", *loops]}
 
     def due(self, clock) -> bool:
         return clock.iteration % self.block == 0
 
     def after_round(self, module) -> None:
-        now = time.process_time()
         if hasattr(self, "since"):
-            self.engine.append((now - self.since) / self.block)
-        before = time.process_time()
-        for _ in range(self.block):
-            next(self.loop)
-        self.plain.append((time.process_time() - before) / self.block)
+            self.note("engine", self.since)
+        for name, loop in self.loops.items():
+            before = now()
+            for _ in range(self.block):
+                next(loop)
+            self.note(name, before)
         self.left -= 1
         module.trainer.should_stop = self.left < 0
-        self.since = time.process_time()
+        self.since = now()
+
+    def note(self, name: str, since: tuple[float, float]) -> None:
+        self.times[name].append(tuple((b - a) / self.block for a, b in zip(since, now())))
 
 
-def measure(case: str, *, width: int, batch: int, block: int, alternations: int) -> dict:
-    torch.manual_seed(0)
-    size = 1 if case == "nothing" else 32
-    images = ImageSet(
-        name="noise", split="train", labels=None, classes=(), fingerprint="noise",
-        images=torch.randint(0, 256, (4096, 1, size, size), dtype=torch.uint8),
-    )  # fmt: skip
-    feed = {"batch_size": batch, "seed": 0, "flip": False, "device": torch.device("cpu")}
-    game = game_of(case, width)
-    generator, discriminator = networks(case, width)
+class FirstLosses:
+    """Keeps the critic's losses of the first rounds."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def due(self, clock) -> bool:
+        return clock.iteration <= FIRST
+
+    def after_round(self, module) -> None:
+        terms = [v for k, v in module.meter.values.items() if k.startswith("loss/discriminator/")]
+        self.losses.append(sum(float(values[-1]) for values in terms))
+
+
+def now() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
+
+
+def draws():
+    """The engine's own draws, for a loop."""
+    own, begun = Draws(torch.device("cpu")), [None]
+
+    def noise(iteration, step, purpose, shape, sampler):
+        if begun[0] != (iteration, step):
+            own.begin(step, 0, 0, iteration)
+            begun[0] = iteration, step
+        name = "gradient_penalty/epsilon" if purpose == "epsilon" else purpose
+        return own.draw(name, shape, sampler)
+
+    return noise
+
+
+def loop_of(case, images, *, expert: bool, precision: str, channels_last: bool, batch: int):
+    """A hand-written loop over fresh copies of the case's networks."""
+    game = game_of(case)
+    generator, discriminator = game.generator, game.discriminator
+    if expert and channels_last:
+        generator.to(memory_format=torch.channels_last)
+        discriminator.to(memory_format=torch.channels_last)
+    every = CASES[case]["n_critic"]
     ema = EMA({"generator": generator}, half_life_kimg=10, rampup=0.05)
-    every = 5 if case == "wgan_gp_32" else 1
-    source = torch.Generator()
 
-    def noise(iteration, _step, _purpose, shape, sampler):
-        source.manual_seed(iteration)
-        return sampler(*shape, generator=source)
+    def foreach_average(iteration):
+        ema.update(1 - ema.decay(batch * every, batch * (iteration + 1)))
 
-    loop = (plain_loop.wgan_gp_loop if case == "wgan_gp_32" else plain_loop.dcgan_loop)(
-        generator, discriminator, lambda i: ema.update(1 - ema.decay(batch * every, batch * (i + 1))),
-        iter(Batches(images, **feed)), noise, 10**9, autocast=nullcontext,
+    @torch.no_grad()
+    def average_by_tensor(iteration):
+        decay = ema.decay(batch * every, batch * (iteration + 1))
+        for average, source in zip(ema.averages, ema.sources):
+            average.mul_(decay).add_(source, alpha=1 - decay)
+
+    autocast = nullcontext
+    if expert and precision == "bf16-mixed":
+        autocast = partial(torch.autocast, "cpu", torch.bfloat16, cache_enabled=False)
+    loop = plain_loop.wgan_gp_loop if CASES[case]["wasserstein"] else plain_loop.dcgan_loop
+    feed = Batches(images, batch_size=batch, seed=0, flip=False, device=torch.device("cpu"))
+    return loop(
+        generator, discriminator, foreach_average if expert else average_by_tensor, iter(feed), draws(), 10**9,
+        autocast=autocast, fused=True if expert else None,
     )  # fmt: skip
-    alternate = Alternate(loop, block, alternations)
+
+
+def train(case, images, *, precision, channels_last, batch, log_every, callbacks) -> None:
+    """Run the engine inside Lightning until a callback stops it."""
+    game = game_of(case, precision=precision, channels_last=channels_last)
     with tempfile.TemporaryDirectory() as folder:
         limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
-        status = Status(Reporter(RunFolder(folder)), every_rounds=50, limits=limits, board={})
-        game.round_callbacks = [status, limits, alternate]
+        status = Status(
+            Reporter(RunFolder(folder)), every_rounds=log_every, limits=limits, board={}
+        )
+        game.round_callbacks = [*callbacks, status, limits]
         config = {"strategy": {"accelerator": "cpu", "devices": 1}}
-        make_trainer(config, [status, limits]).fit(game, Stretches(Batches(images, **feed)))
-    pairs = list(zip(alternate.engine[1:], alternate.plain[1:]))
-    ratios = sorted(a / b for a, b in pairs)
-    over = sorted((a - b) * 1e6 for a, b in pairs)
-    # The interval of the median by order statistics: 95 % or more for 15 pairs and up.
-    cut = max(0, int(len(ratios) / 2 - 0.98 * len(ratios) ** 0.5))
-    return {
-        "case": case, "width": width, "batch": batch, "alternations": len(pairs), "rounds_per_block": block,
-        "engine_ms": statistics.median(a for a, _ in pairs) * 1e3,
-        "plain_ms": statistics.median(b for _, b in pairs) * 1e3,
-        "ratio": statistics.median(ratios), "ratio_interval": [ratios[cut], ratios[-1 - cut]],
-        "overhead_us": statistics.median(over), "overhead_us_interval": [over[cut], over[-1 - cut]],
+        feed = Batches(images, batch_size=batch, seed=0, flip=False, device=torch.device("cpu"))
+        make_trainer(config, [status, limits]).fit(game, Stretches(feed))
+
+
+def median_and_interval(values: list[float]) -> list[float]:
+    """Median with its interval by order statistics: 95 % or more from 15 values on."""
+    values = sorted(values)
+    cut = max(0, int(len(values) / 2 - 0.98 * len(values) ** 0.5))
+    return [round(v, 5) for v in (statistics.median(values), values[cut], values[-1 - cut])]
+
+
+def measure(case: str, *, precision: str, alternations: int, log_every: int = 50) -> dict:
+    """One case in one precision; see the module's docstring."""
+    about = CASES[case]
+    batch, block = about["batch"], about["block"]
+    channels_last = True
+    images = images_of(case)
+    common = {"precision": precision, "channels_last": channels_last, "batch": batch}
+    loops = {"plain": loop_of(case, images, expert=False, **common)}
+    loops["expert"] = loop_of(case, images, expert=True, **common)
+    counted = loop_of(case, images, expert=True, **common)
+    with Spy() as spy:
+        first = {"counted": [float(next(counted)[0]) for _ in range(about["n_critic"])]}
+    del counted
+    for name, loop in loops.items():
+        first[name] = [float(next(loop)[0]) for _ in range(FIRST)]
+    # Networks of one weight move fast; their first losses say nothing of ours.
+    seen = FirstLosses()
+    alternate = Alternate(loops, block, alternations)
+    train(case, images, log_every=log_every, callbacks=[seen, alternate], **common)
+    times = {name: taken[1:] for name, taken in alternate.times.items()}
+    result = {
+        "case": case, "precision": precision, "batch": batch, "log_every": log_every,
+        "threads": torch.get_num_threads(),
+        "alternations": len(times["engine"]), "rounds_per_block": block,
+        "gflop_per_round": round(spy.flops / about["n_critic"] / 1e9, 3),
     }  # fmt: skip
+    for name, taken in times.items():
+        cpu, wall = (statistics.median(t[i] for t in taken) for i in (0, 1))
+        result[name] = {
+            "cpu_ms": round(cpu * 1e3, 4), "wall_ms": round(wall * 1e3, 4), "images_per_s": round(batch / wall),
+        }  # fmt: skip
+    for name in loops:
+        for index, clock in ((0, "cpu"), (1, "wall")):
+            pairs = list(zip(times[name], times["engine"]))
+            result[f"{name}_over_engine_{clock}"] = median_and_interval(
+                [a[index] / b[index] for a, b in pairs]
+            )
+            if case == "nothing":
+                result[f"over_{name}_us_{clock}"] = median_and_interval(
+                    [(b[index] - a[index]) * 1e6 for a, b in pairs]
+                )
+    result["losses"] = {"engine": seen.losses, **first}
+    if case != "nothing":
+        rate = matrix_rate(precision)
+        floor = spy.flops / about["n_critic"] / rate
+        result["matrix_gflops"] = round(rate / 1e9, 1)
+        result["share_of_floor"] = round(floor / (result["engine"]["wall_ms"] / 1e3), 3)
+    return result
 
 
-CASES = {
-    "dcgan_32": {"width": 64, "batch": 64, "block": 8},
-    "wgan_gp_32": {"width": 64, "batch": 64, "block": 5},
-    "nothing": {"width": 1, "batch": 64, "block": 400},
-}
+def memory(case: str, who: str, precision: str) -> dict:
+    """Peak resident memory of a process that plays one party's rounds only."""
+    batch, images = CASES[case]["batch"], images_of(case)
+    common = {"precision": precision, "channels_last": True, "batch": batch}
+    rounds = 2 * CASES[case]["n_critic"]
+    if who == "engine":
+        stop = Alternate({}, rounds, 0)
+        train(case, images, log_every=50, callbacks=[stop], **common)
+    else:
+        loop = loop_of(case, images, expert=who == "expert", **common)
+        for _ in range(rounds):
+            next(loop)
+    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+
+
+def without_search() -> None:
+    """Let the hand-written loops skip torch's search for a GPU in each optimizer step, as the engine does."""
+    for name in CAPTURE_CHECKS:
+        if hasattr(torch.optim.Optimizer, name):
+            setattr(torch.optim.Optimizer, name, lambda _: None)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--case", choices=list(CASES), default="dcgan_32")
+    parser.add_argument("--precision", choices=["32-true", "bf16-mixed"], default="bf16-mixed")
     parser.add_argument("--alternations", type=int, default=15)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--log-every", type=int, default=50)
+    parser.add_argument("--memory", choices=["engine", "plain", "expert"])
+    parser.add_argument(
+        "--no-gpu-search", action="store_true", help="in the hand-written loops, as in the engine"
+    )
     options = parser.parse_args()
-    results = []
-    for case in options.case:
-        results.append(measure(case, **CASES[case], alternations=options.alternations))
-        print(json.dumps(results[-1]))
-    if options.out:
-        machine = {
-            "processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__,
-            "python": platform.python_version(),
-        }  # fmt: skip
-        command = f"python scripts/bench_round.py {' '.join(sys.argv[1:])}"
-        text = json.dumps({"command": command, "machine": machine, "results": results}, indent=1)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n")
+    if options.no_gpu_search:
+        without_search()
+    if options.memory:
+        print(json.dumps(memory(options.case, options.memory, options.precision)))
+        return
+    result = measure(
+        options.case, precision=options.precision, alternations=options.alternations, log_every=options.log_every
+    )  # fmt: skip
+    result["gpu_search_in_loops"] = not options.no_gpu_search
+    result["command"] = f"python scripts/bench_round.py {' '.join(sys.argv[1:])}"
+    result["machine"] = machine()
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What a careful person writes by hand: the same work as the engine's rounds, without an engine.
+"""What people write by hand: the same work as the engine's rounds, without an engine.
 
-The tests hold the engine to it (same dispatched operations, same losses) and `bench_round.py` times both.
-`noise(iteration, step, purpose, shape, sampler)` draws the random tensors.
+With `fused=True`, channels_last networks, an autocast and a foreach average it is the loop of an expert; the tests hold
+the engine to it (same dispatched operations, same losses). With torch's defaults it is the loop of a tutorial.
+`bench_round.py` times both. `noise(iteration, step, purpose, shape, sampler)` draws the random tensors.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import torch
 from torch.nn.functional import softplus
 
 
-def dcgan_loop(generator, discriminator, average, batches, noise, rounds, *, autocast):
+def dcgan_loop(generator, discriminator, average, batches, noise, rounds, *, autocast, fused=True):
     """DCGAN with the non-saturating loss; yields the losses of each round as tensors."""
-    adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
+    adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": fused}
     d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
     g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     for iteration in range(rounds):
@@ -41,9 +42,11 @@ def dcgan_loop(generator, discriminator, average, batches, noise, rounds, *, aut
         yield d_loss.detach(), g_loss.detach()
 
 
-def wgan_gp_loop(generator, critic, average, batches, noise, rounds, *, autocast, n_critic=5):
+def wgan_gp_loop(
+    generator, critic, average, batches, noise, rounds, *, autocast, n_critic=5, fused=True
+):
     """WGAN-GP; yields the losses of each round, the generator's being None between its updates."""
-    adam = {"lr": 1e-4, "betas": (0.0, 0.9), "fused": True}
+    adam = {"lr": 1e-4, "betas": (0.0, 0.9), "fused": fused}
     d_optimizer = torch.optim.Adam(critic.parameters(), **adam)
     g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     for iteration in range(rounds):

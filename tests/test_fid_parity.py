@@ -158,6 +158,17 @@ def test_768_features_of_the_real_weights(shared_data, photographs, partial):
     assert score.protocol["num_reals"] == score.protocol["num_samples"] == FEW
 
 
+def test_bf16_features_are_near_and_never_called_fid(shared_data, photographs, partial):
+    real, fake = photographs(shared_data)
+    options = {"feature": 768, "weights": str(partial)}
+    exact, _ = ours(real, fake, **options)
+    quick, _ = ours(real, fake, features_precision="bf16", **options)
+    assert sorted(quick.values) == ["metric/fid_768_bf16", "metric/kid_768_bf16"]
+    value = quick.values["metric/fid_768_bf16"]
+    assert value == pytest.approx(exact.values["metric/fid_768"], rel=0.05)
+    assert quick.protocol == {**exact.protocol, "features_precision": "bf16"}
+
+
 def test_2048_features_of_a_complete_state_dict(shared_data, photographs, partial, completed):
     real, fake = photographs(shared_data)
     weights = completed(partial)

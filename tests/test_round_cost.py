@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections import Counter
 from contextlib import nullcontext
 from functools import partial
 
 import pytest
 import torch
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.randomness import Draws
@@ -21,56 +18,9 @@ from tests.conftest import REPOSITORY, batches, dcgan, play_rounds, wgan_gp
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import plain_loop
+from counting import Spy
 
-# Views and bookkeeping that launch nothing.
-FREE = {
-    "detach",
-    "view",
-    "_unsafe_view",
-    "t",
-    "transpose",
-    "alias",
-    "expand",
-    "as_strided",
-    "slice",
-    "select",
-    "unsqueeze",
-    "squeeze",
-    "permute",
-    "reshape",
-    "split",
-    "unbind",
-    "lift_fresh",
-    "is_same_size",
-    "_record_function_enter_new",
-    "_record_function_exit",
-}
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "item"}
-
-
-class Spy(TorchDispatchMode):
-    """Counts dispatched operations by name, and their FLOPs.
-
-    torch's own FlopCounterMode raises where a penalty differentiates with respect to a leaf.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.counts = Counter()
-        self.flops = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.counts[function.overloadpacket.__name__] += 1
-        out = function(*args, **(kwargs or {}))
-        if function.overloadpacket in flop_registry:
-            self.flops += flop_registry[function.overloadpacket](
-                *args, **(kwargs or {}), out_val=out
-            )
-        return out
-
-    @property
-    def work(self):
-        return {name: n for name, n in self.counts.items() if name not in FREE}
 
 
 def resnets(width=4):

@@ -77,6 +77,7 @@ class Checkpoints(AfterRound):
         state: dict[str, Any] = {**module.snapshot(), "identity": dict(self.identity)}
         if self.evaluation is not None:
             state["evaluation"] = self.evaluation.state()
+        self.folder.flush()  # a resumed run goes on from here and must find every record before it
         save_checkpoint(state, self.folder.last)
         if self.evaluation is not None and self.evaluation.improved:
             self.evaluation.improved = False  # later weights are not those that were scored

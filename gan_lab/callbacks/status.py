@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
 
 LINE_SECONDS = 10.0
+BAR_SECONDS = 0.1
 
 
 class Status(AfterRound):
     """Reads the meter every `every_rounds` rounds, records it, and shows it.
 
-    On a terminal a live bar; elsewhere a line at most every ten seconds.
+    On a terminal a live bar, drawn at most ten times a second; elsewhere a line at most every ten seconds.
 
     Args:
         reporter: where records go.
@@ -68,7 +69,7 @@ class Status(AfterRound):
         speed = (clock.images_seen - self._images) / elapsed
         values["speed/images_per_s"] = speed
         values["speed/sec_per_kimg"] = KIMG / max(speed, 1e-9)
-        if torch.cuda.is_available():
+        if module.device.type == "cuda":
             values["memory/peak_gb"] = torch.cuda.max_memory_allocated() / 2**30
         self._mark(clock)
         self.reporter.record(clock, values)
@@ -81,7 +82,11 @@ class Status(AfterRound):
         self.show(clock, values, speed)
 
     def show(self, clock: Clock, values: dict[str, float], speed: float) -> None:
-        """Draw the bar, or a plain line when the last is old enough."""
+        """Draw the bar or write a plain line, when the last is old enough."""
+        every = BAR_SECONDS if self.terminal else LINE_SECONDS
+        if time.perf_counter() - self._last_line < every:
+            return
+        self._last_line = time.perf_counter()
         losses = "  ".join(
             f"{'D' if k == 'loss/discriminator' else 'G' if k == 'loss/generator' else k[5:]} {v:.3f}"
             for k, v in values.items()
@@ -100,8 +105,7 @@ class Status(AfterRound):
             sys.stderr.write("\r" + bar.ljust(self._width))
             self._width = len(bar)
             sys.stderr.flush()
-        elif time.perf_counter() - self._last_line >= LINE_SECONDS:
-            self._last_line = time.perf_counter()
+        else:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 

@@ -112,7 +112,7 @@ class _Builder:
         return node
 
     def source(self) -> Any:
-        options = {k: v for k, v in self.node("data").items() if k != "batch_size"}
+        options = {k: v for k, v in self.node("data").items() if f"data.{k}" not in FIELDS}
         return self.part("data", options, {})
 
     def metric(self) -> Any | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.errors import ConfigError
 from gan_lab.run_folder import RunFolder, write_atomically
 
@@ -130,8 +131,7 @@ def merge(
     Raises:
         ConfigError: at the first other option that differs, with both values.
     """
-    # Options that did not exist when the run began.
-    stored = {**{key: value for key, value in new.items() if key not in stored}, **stored}
+    stored = with_newer_options(stored, new)
     for path, before, now in differences(stored, new):
         if path.split(".")[0] in CHANGEABLE:
             continue
@@ -142,6 +142,19 @@ def merge(
                 "Start a new run for anything else."
             )
     return {**stored, **{key: new[key] for key in CHANGEABLE if key in new}}
+
+
+def with_newer_options(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored configuration with run-wide options that did not exist when the run began."""
+    complete: dict[str, Any] = dict(stored)
+    for path in FIELDS:
+        section, _, key = path.rpartition(".")
+        if lookup(stored, path) is MISSING and (value := lookup(new, path)) is not MISSING:
+            if section:
+                complete[section] = {**(complete.get(section) or {}), key: value}
+            else:
+                complete[key] = value
+    return complete
 
 
 def differences(

@@ -47,6 +47,7 @@ FIELDS: dict[str, Field] = {
     "sweep.on_error": Field(str, choices=("continue", "stop")),
     "allow_targets": Field(list[str]),
     "data.batch_size": Field(int, low=1),
+    "data.device": Field(str, choices=("auto", "cpu", "cuda")),
     "strategy.accelerator": Field(str, choices=ACCELERATORS),
     "logger.mode": Field(str, choices=("auto", "online", "offline")),
     "strategy.devices": Field(int, low=1),

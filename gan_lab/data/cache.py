@@ -24,7 +24,6 @@ from gan_lab.data.writer import ImageWriter
 from gan_lab.errors import DataError
 
 VERSION = 1  # raise it whenever decoding changes a pixel
-IN_MEMORY_BYTES = 512 * 2**20  # smaller sets are read once; larger ones stay on disk, mapped
 
 
 class Filled(NamedTuple):
@@ -203,13 +202,17 @@ def _open(folder: Path) -> tuple[Tensor, Tensor | None, dict[str, Any]] | None:
     """Open a cached set; None where it is absent or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        large = (folder / "images.npy").stat().st_size > IN_MEMORY_BYTES
-        images = np.load(folder / "images.npy", mmap_mode="r" if large else None)
-        labels = np.load(folder / "labels.npy") if meta["labelled"] else None
+        # Mapped whatever their size: the pages are the system's to keep or drop, and a run's own
+        # memory does not grow with the set.
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        labels = np.load(folder / "labels.npy", mmap_mode="r") if meta["labelled"] else None
     except (OSError, ValueError, KeyError, EOFError):
         return None
     with warnings.catch_warnings():
-        # The map is read-only on purpose and torch cannot say so; nobody writes to ImageSet.images.
+        # The maps are read-only on purpose and torch cannot say so; nobody writes to an ImageSet.
         warnings.filterwarnings("ignore", message=".*not writable.*")
-        tensor = torch.from_numpy(images)
-    return tensor, None if labels is None else torch.from_numpy(labels), meta
+        return (
+            torch.from_numpy(images),
+            None if labels is None else torch.from_numpy(labels),
+            meta,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from gan_lab.data.files import Recipe, load_files
@@ -75,7 +75,7 @@ class Celeba:
         splits = {} if source.partition is None else _read_partition(source.partition)
 
         def wanted(name: str) -> bool:
-            file = PurePosixPath(name).name
+            file = name.rpartition("/")[2]
             found = splits[file] if file in splits else _official_split(file)
             return found is not None and split in ("all", found)
 
@@ -129,7 +129,7 @@ def _read_partition(path: Path) -> dict[str, str]:
 
 def _official_split(file: str) -> str | None:
     """Return the split by CelebA's fixed ranges; None for a file that is not numbered."""
-    stem = PurePosixPath(file).stem
+    stem = file.partition(".")[0]
     if not stem.isdecimal() or not 1 <= int(stem) <= TOTALS["all"]:
         return None
     number = int(stem)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from gan_lab.data.cache import Filled, key_of, open_or_build
 from gan_lab.data.decode import BadImageError, decode
-from gan_lab.data.fit import fit
+from gan_lab.data.fit import centre_square, fit
 from gan_lab.data.images import ImageSet
 from gan_lab.data.progress import progress
 from gan_lab.data.tree import Entry, Tree
@@ -23,6 +24,7 @@ from gan_lab.data.writer import ImageWriter
 from gan_lab.errors import DataError
 
 BLOCK = 64  # images per task: enough to hide the cost of a task, few enough to stop soon
+CACHE_BYTES = 2**20  # of decoded images that are resized in one call: what a core's cache holds
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,15 @@ def _decode_block(
     size, channels = recipe.resolution, recipe.channels
     pixels = np.empty((len(indices), channels, size, size), np.uint8)
     block = _Block(pixels, [], [], 0)
+    waiting: list[Tensor] = []  # decoded, of one size, to be resized together
     enlarged = 0
+
+    def flush() -> None:
+        if waiting:
+            end = len(block.kept)
+            pixels[end - len(waiting) : end] = fit(waiting, size).numpy()
+            waiting.clear()
+
     for index in indices:
         try:
             image = decode(_read(tree, entries[index]), channels)
@@ -184,9 +194,14 @@ def _decode_block(
                 ) from error
             block.bad.append(f"'{path}' {error}")
             continue
-        enlarged += min(image.shape[-2:]) < size
-        pixels[len(block.kept)] = fit(image, size).numpy()
+        square = centre_square(image)
+        full = len(waiting) >= CACHE_BYTES // image.numel()
+        if waiting and (full or waiting[0].shape != square.shape):
+            flush()
+        waiting.append(square)
+        enlarged += square.shape[-1] < size
         block.kept.append(index)
+    flush()
     return block._replace(pixels=pixels[: len(block.kept)], enlarged=enlarged)
 
 

@@ -16,7 +16,7 @@ class ImageSet:
         split: "train", "test", ...
         images: uint8, shape (N, C, H, W), in memory or a read-only memory map of the cache: never
             write to it.
-        labels: int64, shape (N,), or None.
+        labels: int64, shape (N,), likewise, or None.
         classes: names of the labels; empty where there are none.
         fingerprint: hash of the pixels and labels, so the same images have the same one wherever
             they lie.

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule
 
 from gan_lab.data.images import ImageSet
 from gan_lab.data.sampler import Batches
+from gan_lab.data.stretch import Stretches
 
 
 class ImageData(LightningDataModule):
@@ -18,21 +19,31 @@ class ImageData(LightningDataModule):
         batch_size: images per round, over all ranks.
         seed: of the order and the flips.
         flip: whether half of the images are mirrored.
+        place: data.device: where the set lives, see `Batches`.
     """
 
-    def __init__(self, images: ImageSet, *, batch_size: int, seed: int, flip: bool) -> None:
+    def __init__(
+        self,
+        images: ImageSet,
+        *,
+        batch_size: int,
+        seed: int,
+        flip: bool,
+        place: str = "auto",
+    ) -> None:
         super().__init__()
         self.images = images
         self.batch_size = batch_size
         self.seed = seed
         self.flip = flip
+        self.place = place
 
     def train_dataloader(self) -> Any:
         """The stream from the module's images_seen on: Lightning's prefetching never moves the clock."""
         trainer = self.trainer
         assert trainer is not None
         module: Any = trainer.lightning_module
-        return Batches(
+        batches = Batches(
             self.images,
             batch_size=self.batch_size,
             seed=self.seed,
@@ -41,4 +52,6 @@ class ImageData(LightningDataModule):
             rank=trainer.global_rank,
             ranks=trainer.world_size,
             device=trainer.strategy.root_device,
+            place=self.place,
         )
+        return Stretches(batches)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gan_lab.data.ahead import Sender, ahead
 from gan_lab.data.images import ImageSet
+from gan_lab.data.order import Order
+from gan_lab.data.pixels import HostPixels, finished
+from gan_lab.data.placing import on_device
 from gan_lab.errors import ConfigError, DataError
 
-DEVICE_SHARE = 0.1  # of a GPU's memory that a set may take to live there
+BLOCK = 8  # batches made at once from a set on a GPU: their kernels are launched once for all
+BLOCK_BYTES = 32 * 2**20  # and the most such a block may take as floats
 
 
 def check_enough(images: ImageSet, batch_size: int) -> None:
@@ -25,6 +31,13 @@ def check_enough(images: ImageSet, batch_size: int) -> None:
     )
 
 
+class _Request(NamedTuple):
+    position: int
+    pixels: Tensor  # uint8 (n, C, H, W), to be filled
+    mirrored: Tensor | None  # bool (n,)
+    labels: Tensor | None  # int64 (n,)
+
+
 class Batches:
     """Endless batches of a set, shuffled anew each time it was seen once.
 
@@ -32,6 +45,9 @@ class Batches:
     both drawn from (seed, e) alone. A batch is a window of the stream, which may cross from one
     epoch into the next, so no image is left over, and starting at an image count continues exactly
     there. Rank r takes the r-th slice of each window.
+
+    Every iterator yields {"images": float32 (n, C, H, W) in [-1, 1]}, and "labels", int64 (n,), if
+    the set has them. A batch stays as it is for as long as anything refers to it.
 
     Args:
         images: the set.
@@ -41,10 +57,12 @@ class Batches:
         start: images seen already.
         rank: this process.
         ranks: number of processes; must divide the batch size.
-        device: where batches are wanted. A small set moves to a GPU as a whole, once.
+        device: where batches are wanted.
+        place: where the set lives: "cpu", "cuda", or "auto" for a GPU with ample room. On a GPU it
+            lies as bytes, moved there once; else a thread gathers the next batch meanwhile.
 
     Raises:
-        ConfigError: if the batch does not divide among the ranks.
+        ConfigError: if the batch does not divide among the ranks, or the place cannot be had.
         DataError: if the set is smaller than one batch.
 
     Example:
@@ -67,6 +85,7 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
         device: torch.device,
+        place: str = "auto",
     ) -> None:
         check_enough(images, batch_size)
         if batch_size % ranks:
@@ -76,87 +95,80 @@ class Batches:
                 f"use {fitting} or {fitting + ranks}."
             )
         self.batch_size = batch_size
+        self.count = batch_size // ranks
         self.seed = seed
         self.flip = flip
         self.start = start
         self.rank = rank
         self.ranks = ranks
         self.device = torch.device(device)
-        self.images = _place(images.images, self.device)
-        self.labels = None if images.labels is None else images.labels.to(self.images.device)
-        self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
+        self.resident = on_device(images, self.device, place)
+        home = self.device if self.resident else torch.device("cpu")
+        self.images = images.images.to(home)
+        self.labels = None if images.labels is None else images.labels.to(home)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        """Yield batches for ever, beginning at `start`."""
-        position = self.start
-        while True:
-            yield self.at(position)
-            position += self.batch_size
+        """Yield batches for ever, beginning at `start`; iterators share nothing that changes."""
+        if self.resident:
+            return self._from_device()
+        return self._on_host() if self.device.type == "cpu" else self._sent()
 
-    def at(self, position: int) -> dict[str, Tensor]:
-        """Return this rank's part of the batch whose first image is the stream's `position`-th.
+    def _on_host(self) -> Iterator[dict[str, Tensor]]:
+        """The CPU gathers, mirrors and scales."""
+        order, pixels = self._order(), HostPixels(self.images, self.count)
+        for position in itertools.count(self.start, self.batch_size):
+            rows, mirrored = order.window(position + self.rank * self.count, self.count)
+            labels = None if self.labels is None else torch.index_select(self.labels, 0, rows)
+            yield _batch(pixels.read(rows, mirrored), labels)
 
-        Returns:
-            "images", float32 (n, C, H, W) in [-1, 1], and "labels", int64 (n,), if the set has
-            them.
-        """
-        count = self.batch_size // self.ranks
-        order, mirrored = self._window(position + self.rank * count, count)
-        # index_select, never images[order]: eight times faster on bytes.
-        pixels = self._send(torch.index_select(self.images, 0, order))
-        if self.flip:
-            pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(3), pixels)
-        batch = {"images": pixels.float().mul_(1 / 127.5).sub_(1)}
-        if self.labels is not None:
-            batch["labels"] = self._send(torch.index_select(self.labels, 0, order))
-        return batch
+    def _sent(self) -> Iterator[dict[str, Tensor]]:
+        """A thread gathers bytes, one batch ahead; the device mirrors and scales."""
+        order, sender = self._order(), Sender(self.device)
 
-    def _window(self, begin: int, count: int) -> tuple[Tensor, Tensor]:
-        """Return the indices and mirror flags of the stream's images begin .. begin+count-1."""
-        epoch, offset = divmod(begin, len(self.images))
-        orders, flags = [], []
-        while count > 0:
-            order, mirrored = self._epoch(epoch)
-            orders.append(order[offset : offset + count])
-            flags.append(mirrored[offset : offset + count])
-            count -= len(orders[-1])
-            epoch, offset = epoch + 1, 0
-        if len(orders) == 1:
-            return orders[0], flags[0]
-        return torch.cat(orders), torch.cat(flags)
-
-    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return the order (beside the images) and mirror flags (on the device) of one epoch."""
-        if epoch not in self._epochs:
-            # Drawn on the CPU, so that every device sees the same stream.
-            order = torch.randperm(len(self.images), generator=self._generator("order", epoch))
-            flags = torch.randint(
-                0,
-                2,
-                (len(self.images),),
-                generator=self._generator("flip", epoch),
-                dtype=torch.uint8,
+        def request(position: int) -> _Request:
+            return _Request(
+                position,
+                sender.empty((self.count, *self.images.shape[1:]), torch.uint8),
+                sender.empty((self.count,), torch.bool) if self.flip else None,
+                None if self.labels is None else sender.empty((self.count,), torch.int64),
             )
-            self._epochs = {e: kept for e, kept in self._epochs.items() if abs(e - epoch) == 1}
-            self._epochs[epoch] = order.to(self.images.device), flags.bool().to(self.device)
-        return self._epochs[epoch]
 
-    def _generator(self, purpose: str, epoch: int) -> torch.Generator:
-        # A real hash: CPU generators keep 32 bits of a seed, so sums and packed numbers collide.
-        digest = hashlib.sha256(f"{self.seed}/{purpose}/{epoch}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        def gather(wanted: _Request) -> _Request:
+            rows, mirrored = order.window(wanted.position + self.rank * self.count, self.count)
+            torch.index_select(self.images, 0, rows, out=wanted.pixels)
+            if wanted.mirrored is not None and mirrored is not None:
+                wanted.mirrored.copy_(mirrored)
+            if wanted.labels is not None and self.labels is not None:
+                torch.index_select(self.labels, 0, rows, out=wanted.labels)
+            return wanted
 
-    def _send(self, values: Tensor) -> Tensor:
-        if values.device == self.device or self.device.type == "cpu":
-            return values
-        if self.device.type == "cuda" and values.device.type == "cpu":
-            return values.pin_memory().to(self.device, non_blocking=True)
-        return values.to(self.device)
+        requests = map(request, itertools.count(self.start, self.batch_size))
+        for part in ahead(gather, requests):
+            parts = {"pixels": part.pixels, "mirrored": part.mirrored, "labels": part.labels}
+            there = {name: tensor for name, tensor in parts.items() if tensor is not None}
+            sent = dict(zip(there, sender.send(list(there.values()))))
+            yield _batch(finished(sent["pixels"], sent.get("mirrored")), sent.get("labels"))
+
+    def _from_device(self) -> Iterator[dict[str, Tensor]]:
+        """The device does everything, several batches at once."""
+        order = self._order()
+        each = 4 * self.count * self.images[0].numel()
+        block = max(1, min(BLOCK, BLOCK_BYTES // each))
+        shape = (block, self.ranks, self.count)
+        for position in itertools.count(self.start, block * self.batch_size):
+            rows, mirrored = order.window(position, block * self.batch_size)
+            rows = rows.view(shape)[:, self.rank].reshape(-1)
+            if mirrored is not None:
+                mirrored = mirrored.view(shape)[:, self.rank].reshape(-1)
+            images = finished(torch.index_select(self.images, 0, rows), mirrored)
+            labels = None if self.labels is None else torch.index_select(self.labels, 0, rows)
+            for index in range(block):
+                part = slice(index * self.count, (index + 1) * self.count)
+                yield _batch(images[part], None if labels is None else labels[part])
+
+    def _order(self) -> Order:
+        return Order(len(self.images), seed=self.seed, flip=self.flip, device=self.images.device)
 
 
-def _place(images: Tensor, device: torch.device) -> Tensor:
-    """Move a set to a GPU that has ample room; leave it in memory or on disk otherwise."""
-    if device.type != "cuda":
-        return images
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.to(device) if images.nbytes <= DEVICE_SHARE * free else images
+def _batch(images: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+    return {"images": images} if labels is None else {"images": images, "labels": labels}

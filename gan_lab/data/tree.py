@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections import Counter
@@ -56,7 +57,8 @@ class Tree:
     def read(self, entry: Entry) -> bytes:
         """Return a file's content; safe to call from several threads."""
         if entry.archive is None:
-            return Path(entry.member).read_bytes()
+            with io.FileIO(entry.member) as file:  # a third of the time of Path.read_bytes
+                return file.readall()
         return self.archives[entry.archive].read(entry.member)
 
     def shown(self, entry: Entry) -> str:
@@ -100,7 +102,7 @@ def scan(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Tree:
 
 def _scan_folder(tree: Tree, wanted: Callable[[str], bool]) -> None:
     for name, item in _walk(tree.root):
-        suffix = PurePosixPath(name).suffix.lower()
+        suffix = _suffix(name)
         if suffix == ".zip" and not Path(item.path).with_suffix("").is_dir():
             _scan_archive(tree, Path(item.path), prefix=f"{name}/", wanted=wanted)
         elif suffix not in IMAGE_SUFFIXES:
@@ -133,6 +135,12 @@ def _hidden(part: str) -> bool:
     return part.startswith(".") or part == "__MACOSX"
 
 
+def _suffix(name: str) -> str:
+    """Return ".jpg" of "cats/1.JPG"; pathlib would take most of the time of a scan."""
+    stem, dot, kind = name.rpartition("/")[2].rpartition(".")
+    return f"{dot}{kind}".lower() if stem else ""
+
+
 def _stamp(item: os.DirEntry[str]) -> str:
     try:
         status = item.stat()
@@ -156,7 +164,7 @@ def _scan_archive(tree: Tree, path: Path, *, prefix: str, wanted: Callable[[str]
         parts = PurePosixPath(info.filename).parts
         if info.is_dir() or any(_hidden(part) for part in parts):
             continue
-        suffix = PurePosixPath(info.filename).suffix.lower()
+        suffix = _suffix(info.filename)
         if suffix not in IMAGE_SUFFIXES:
             tree.others[suffix] += 1
         elif wanted(prefix + info.filename):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 
 import torch
 from torch import Tensor
+
+FEW = 16  # numbers of the CPU that are read faster one by one than stacked
 
 
 class Meter:
@@ -44,12 +47,22 @@ class Meter:
 
     def read(self) -> dict[str, float]:
         """Means since the last read, by name; empties the meter."""
-        # All values of a name have one shape, so the mean of the stack is the mean of their means.
-        means = {name: torch.stack(kept).float().mean() for name, kept in self.values.items()}
-        for name, count in self.counts.items():
-            means[name] = self.sums[name] / count
-        if not means:
+        if not self:
             return {}
-        result = dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True))
+        # One number for each value, or for all values of a name where they are tensors of one shape.
+        numbers: list[Tensor] = []
+        parts: dict[str, int] = {}
+        for name, kept in self.values.items():
+            if kept[0].dim():
+                whole = kept[0] if len(kept) == 1 else torch.stack(kept)
+                kept = [whole.mean(dtype=torch.float32)]
+            numbers += kept
+            parts[name] = len(kept)
+        for name, count in self.counts.items():
+            numbers.append(self.sums[name] / count)
+            parts[name] = 1
+        few = len(numbers) <= FEW and numbers[0].is_cpu
+        read = iter([n.item() for n in numbers] if few else torch.stack(numbers).tolist())
+        result = {name: sum(islice(read, count)) / count for name, count in parts.items()}
         self.clear()
         return result

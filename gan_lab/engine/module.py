@@ -328,9 +328,9 @@ class AdversarialModule(LightningModule):
         values = self.meter.read()
         record: dict[str, float] = {}
         for name in self.playing:
-            terms = {k: v for k, v in values.items() if k.startswith(f"loss/{name}/")}
+            terms = [value for key, value in values.items() if key.startswith(f"loss/{name}/")]
             if terms:
-                record[f"loss/{name}"] = sum(terms.values())
+                record[f"loss/{name}"] = sum(terms)
         record.update(values)
         for name, player in self.playing.items():
             record[f"lr/{name}"] = player.lr.at(self.clock.images_seen)

@@ -130,7 +130,8 @@ class Player:
         if self.clip_norm is not None:
             norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
         elif want_norm:
-            norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         self.optimizer.step()
         if self.constraints:
             with torch.no_grad():

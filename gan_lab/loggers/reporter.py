@@ -44,12 +44,16 @@ class Reporter:
         protocol: Mapping[str, Any] | None = None,
     ) -> None:
         """Log values under the clock's counters; a metric comes with its protocol."""
-        line: dict[str, Any] = {**clock.counters()}
+        line: dict[str, Any] = {**clock.counters(), **values}
         # JSON has no NaN: a value that is not finite is written as null.
-        line.update({key: value if math.isfinite(value) else None for key, value in values.items()})
+        for key, value in values.items():
+            if not math.isfinite(value):
+                line[key] = None
         if protocol is not None:
             line["protocol"] = dict(protocol)
         self.folder.append(line)
+        if protocol is not None:
+            self.folder.flush()
         for tracker in self.trackers:
             tracker.record(values, clock)
 
@@ -60,7 +64,11 @@ class Reporter:
 
     def close(self, exit_code: int) -> None:
         """Finish at every service, whatever one of them raises."""
-        errors = []
+        errors: list[Exception] = []
+        try:
+            self.folder.flush()
+        except OSError as error:
+            errors.append(error)
         for tracker in self.trackers:
             try:
                 tracker.close(exit_code)

@@ -1,4 +1,4 @@
-"""Frechet and kernel distances between the features of reals and of fakes, by torchmetrics."""
+"""Frechet and kernel distances between the features of reals and of fakes, on torchmetrics."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import math
 import warnings
 
 import torch
+import torchmetrics
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from gan_lab.metrics.frechet import Gaussian, frechet_distance
 from gan_lab.metrics.isolation import exact_float32, one_thread, untouched_randomness
 from gan_lab.metrics.statistics import Statistics
 
@@ -27,10 +29,11 @@ class _Given(nn.Identity):
 
 
 class Frechet:
-    """The Frechet distance between two Gaussians fitted to features.
+    """The Frechet distance between two Gaussians fitted to features, arXiv:1706.08500, eq. 6.
 
-    GANs Trained by a Two Time-Scale Update Rule, arXiv:1706.08500, eq. 6:
-    |m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)). Sums are float64, and so is the distance.
+    torchmetrics keeps the sums, in float64; the final distance is `frechet_distance` instead of its
+    eigenvalues of C C', which take longer and are less exact where C is singular. What is derived
+    from the reals is computed once.
 
     Args:
         reals: statistics of the reals.
@@ -39,9 +42,11 @@ class Frechet:
 
     def __init__(self, reals: Statistics, device: torch.device) -> None:
         self.device = device
+        self.dim = len(reals.total)
+        self.reals = Gaussian(reals)
         # Not synchronised: whoever scores has all fakes, and other ranks may wait elsewhere.
         self.metric = FrechetInceptionDistance(
-            feature=_Given(len(reals.total)), reset_real_features=False, sync_on_compute=False
+            feature=_Given(self.dim), reset_real_features=False, sync_on_compute=False
         )
         self.metric.real_features_sum = reals.total
         self.metric.real_features_cov_sum = reals.outer
@@ -52,17 +57,34 @@ class Frechet:
         """Forget the fakes."""
         self.metric.reset()
         self.metric.to(self.device)
+        self.count = 0
+        self.rows: list[Tensor] = []  # all features of fakes while they are at most d, then none
 
     def add(self, features: Tensor) -> None:
         """Add features of fakes, (N, d)."""
-        self.metric.update(features.to(self.device).double(), real=False)
+        features = features.to(self.device)
+        self.metric.update(features.double(), real=False)
+        self.count += len(features)
+        self.rows.append(features)
+        if self.count > self.dim:
+            self.rows.clear()
 
     def compute(self) -> float:
-        """Return the distance, NaN if a feature was not finite (eigvals would crash on it)."""
-        if not bool(self.metric.fake_features_cov_sum.isfinite().all()):
+        """Return the distance; NaN if a feature was not finite, which eigenvalues refuse."""
+        sums = self.metric.to("cpu")
+        both = self.reals.sums.outer, sums.fake_features_cov_sum
+        if not all(bool(outer.diagonal().isfinite().all()) for outer in both):
             return math.nan
+        rows = torch.cat(self.rows).cpu() if self.rows else torch.zeros(0, self.dim)
+        fakes = Statistics(self.count, sums.fake_features_sum, sums.fake_features_cov_sum, rows)
         with one_thread():
-            return float(self.metric.to("cpu").compute())
+            return float(frechet_distance(self.reals, Gaussian(fakes)))
+
+    def method(self, count: int) -> str:
+        """Say for the protocol how the distance to so many fakes is computed."""
+        few = self.reals.few or count <= self.dim
+        how = "the centred features" if few else "Cholesky and symmetric eigenvalues"
+        return f"float64; sums by torchmetrics {torchmetrics.__version__}, trace term by {how}"
 
 
 class Kernel:
@@ -103,7 +125,9 @@ class Kernel:
         """Add features of fakes, (N, d), until enough are kept."""
         taken = features[: self.keep - self.kept]
         if len(taken) > 0:
-            self.metric.update(taken.cpu(), real=False)
+            self.metric.update(
+                taken, real=False
+            )  # where they are: a copy would wait for the device
             self.kept += len(taken)
 
     def compute(self, device: torch.device) -> float:

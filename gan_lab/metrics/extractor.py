@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gan_lab.metrics.isolation import exact_float32
 
+FULL_PRECISION = "32-true"
+
 
 class Extractor:
     """A fixed network and what identifies it; never a child of a LightningModule.
@@ -21,6 +23,8 @@ class Extractor:
         resize: how images of any size are brought to the network, in words.
         weights: name of the weights, known or the file's.
         sha256: of the weights' file.
+        precision: of the network's arithmetic; its features are float32 either way.
+        cpu_batch: images at once on a CPU, where larger batches wait for memory; changes no value.
     """
 
     name: str
@@ -28,6 +32,8 @@ class Extractor:
     resize: str
     weights: str
     sha256: str
+    precision: str = FULL_PRECISION
+    cpu_batch: int = 128
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -39,8 +45,10 @@ class Extractor:
 
     def features(self, images: Tensor) -> Tensor:
         """Map uint8 images (N, C, H, W) on any device to float32 features (N, dim) on `device`."""
+        at_once = self.cpu_batch if self.device.type == "cpu" else max(1, len(images))
         with exact_float32(self.device):
-            return self.forward(images.to(self.device)).float()
+            parts = [self.forward(part) for part in images.to(self.device).split(at_once)]
+        return torch.cat(parts).float()
 
     def forward(self, images: Tensor) -> Tensor:
         """Do what `features` promises, once precision and device are settled."""
@@ -54,4 +62,5 @@ class Extractor:
             "weights_sha256": self.sha256,
             "feature": self.dim,
             "resize": self.resize,
+            "features_precision": self.precision,
         }

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import torch
-import torchmetrics
 from torch import Tensor
 
 from gan_lab.data.images import ImageSet
@@ -149,18 +148,19 @@ class Metric:
         self.frechet.reset()
         if self.kernel:
             self.kernel.reset()
-        finite = True
+        finite: Tensor | None = None  # read once: each reading would wait for the device
         with untouched_randomness(self.extractor.device), torch.no_grad():
             for at, count in self._batches():
                 if cancelled():
                     return None
                 images = sample(at, count)
-                finite = finite and bool(images.isfinite().all())
+                all_finite = images.isfinite().all()
+                finite = all_finite if finite is None else finite & all_finite
                 features = self.extractor.features(to_uint8(images))
                 self.frechet.add(features)
                 if self.kernel:
                     self.kernel.add(features)
-        values = self._values() if finite else dict.fromkeys(self._keys(), math.nan)
+        values = self._values() if bool(finite) else dict.fromkeys(self._keys(), math.nan)
         return Score(values, dict(self.protocol), time.perf_counter() - start)
 
     def _batches(self) -> Iterator[tuple[int, int]]:
@@ -201,7 +201,7 @@ class Metric:
             "num_samples": self.num_samples,
             **self.extractor.identity(),
             "pixels": "uint8, rounded and clamped",
-            "distance": f"torchmetrics {torchmetrics.__version__}, float64",
+            "distance": self.frechet.method(self.num_samples),
         }
         if self.kernel:
             protocol |= {

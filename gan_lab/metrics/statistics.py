@@ -23,7 +23,7 @@ from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.timing import seconds_per_image
 
-FORMAT = 1  # part of the key; raise it when what is stored, or how it is computed, changes
+FORMAT = 2  # part of the key; raise it when what is stored, or how it is computed, changes
 ANNOUNCED_SECONDS = 10.0
 
 
@@ -35,7 +35,8 @@ class Statistics:
         count: n.
         total: sum of the features, (d,), float64.
         outer: sum of their outer products, (d, d), float64.
-        rows: the features of at most `keep` images, (m, d), float32; m is 0 where none are kept.
+        rows: the features of m of the images, (m, d), float32; all of them where n <= d, because
+            an exact Frechet distance then needs them.
     """
 
     count: int
@@ -68,7 +69,8 @@ def statistics_of_reals(
         images: the set; its fingerprint stands for its content and preparation.
         extractor: its identity is part of the key.
         num_reals: how many images, a fixed subset; None for all.
-        keep: how many features to keep at most (0 where no kernel distance is wanted).
+        keep: how many features to keep for a kernel distance; all are kept where they are at most
+            as many as the features are long.
         batch_size: images at once; does not change the result.
 
     Raises:
@@ -81,6 +83,7 @@ def statistics_of_reals(
             f"{images.name}: split '{images.split}' has {available} images, too few for "
             f"statistics; choose another metrics.split."
         )
+    keep = count if count <= extractor.dim else min(keep, count)
     path = cache_root() / "statistics" / f"{_key(images, extractor, count, keep)}.pt"
     found = _read(path, extractor.dim)
     if found is not None:
@@ -108,16 +111,19 @@ def _compute(
 ) -> Statistics:
     """Stream the chosen images through the extractor; a long way is announced."""
     kept = torch.zeros(len(chosen), dtype=torch.bool)
-    kept[fixed_subset(len(chosen), min(keep, len(chosen)), purpose="rows")] = True
+    kept[fixed_subset(len(chosen), keep, purpose="rows")] = True
     total = torch.zeros(extractor.dim, dtype=torch.float64, device=extractor.exact_device)
     outer = total.new_zeros(extractor.dim, extractor.dim)
     rows = [torch.zeros(0, extractor.dim)]
     parts = list(zip(chosen.split(batch_size), kept.split(batch_size), strict=True))
     with untouched_randomness(extractor.device), ExitStack() as shown:
-        advance = _announce(extractor, pixels[parts[0][0]], len(chosen), shown)
+        first = pixels.index_select(0, parts[0][0])
+        advance = _announce(extractor, first, len(chosen), shown)
         for part, keeping in parts:
-            features = extractor.features(pixels[part])
-            rows.append(features[keeping.to(features.device)].cpu())
+            # index_select: plain indexing of bytes is eight times as slow on a CPU.
+            features = extractor.features(pixels.index_select(0, part))
+            if keep > 0:
+                rows.append(features.cpu()[keeping])
             exact = features.to(extractor.exact_device).double()
             total += exact.sum(dim=0)
             outer += exact.T @ exact

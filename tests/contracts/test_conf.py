@@ -26,7 +26,7 @@ CONTEXT = {
     "logger": {"folder", "command", "identity", "mode", "config"},
 }
 # What belongs to the run and stands beside a part's options.
-BESIDE = {"data": {"batch_size"}}
+BESIDE = {"data": {"batch_size", "device"}}
 
 PART_GROUPS = (
     "generator",

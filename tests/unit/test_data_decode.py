@@ -254,9 +254,24 @@ def test_fit_is_within_one_level_of_pillow(shape, channels):
     small = Image.fromarray(square.squeeze(-1) if channels == 1 else square)
     small = small.resize((16, 16), Image.Resampling.BILINEAR)
     expected = np.asarray(small).reshape(16, 16, channels).astype(int)
-    found = fit(torch.from_numpy(array.copy()).permute(2, 0, 1), 16)
+    image = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    (found,) = fit([centre_square(image)], 16)
     assert found.shape == (channels, 16, 16)
     assert np.abs(found.permute(1, 2, 0).numpy() - expected).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_fitting_together_changes_no_pixel(channels, contiguous):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (7, 40, 40, channels), dtype=torch.uint8, generator=generator)
+    squares = [image.permute(2, 0, 1) for image in images]
+    if contiguous:
+        squares = [square.contiguous() for square in squares]
+    together = fit(squares, 16)
+    assert together.shape == (7, channels, 16, 16)
+    assert torch.equal(together, torch.cat([fit([square], 16) for square in squares]))
+    assert torch.equal(together, torch.cat([resize(square[None], 16) for square in squares]))
 
 
 def test_digits_are_framed_in_black():

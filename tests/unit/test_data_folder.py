@@ -307,3 +307,16 @@ def test_bad_options(options, message):
 def test_an_unknown_split(animals):
     with pytest.raises(ConfigError, match="no split 'tset'; use train or test"):
         load(animals, "tset")
+
+
+def test_images_of_many_sizes_stay_in_their_places(tmp_path):
+    """Neighbours of one size are resized together, whatever lies between them."""
+    sizes = [(16, 16), (40, 40), (40, 60), (40, 40), (9, 9), (1200, 900), (40, 40)]
+    folder = make(
+        tmp_path / "mixed",
+        {f"{n}.png": image(10 * n, size) for n, size in enumerate(sizes)} | {"2b.png": b"bad"},
+    )
+    found = load(folder, on_error="skip")
+    assert levels(found) == [10 * n for n in range(len(sizes))]
+    assert found.notes[0].startswith("1 of 8 files was skipped: ")
+    assert found.notes[1] == "1 of 7 images is smaller than 16x16 and was enlarged."

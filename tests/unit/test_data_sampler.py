@@ -151,9 +151,11 @@ def test_to_uint8_rounds_and_clamps(value, level):
 
 
 @pytest.mark.gpu
-def test_a_gpu_sees_the_same_stream():
+@pytest.mark.parametrize("place", ["cuda", "cpu"])
+def test_a_gpu_sees_the_same_stream(place):
     device = torch.device("cuda")
-    for here, there in zip(stream(20, flip=True), stream(20, flip=True, device=device)):
+    gpu = stream(20, flip=True, device=device, place=place)
+    for here, there in zip(stream(20, flip=True), gpu, strict=True):
         assert there["images"].device.type == "cuda"
         assert torch.equal(here["images"], there["images"].cpu())
         assert torch.equal(here["labels"], there["labels"].cpu())

@@ -349,6 +349,7 @@ def test_yaml_lists_every_option_with_its_default(source):
     options = yaml.safe_load(path.read_text())
     assert options.pop("_target_") == f"{source.__module__}.{source.__name__}"
     assert options.pop("batch_size") == 64
+    assert options.pop("device") == "auto"
     parameters = inspect.signature(source).parameters
     assert options == {name: p.default for name, p in parameters.items()}
     made = source(**options)

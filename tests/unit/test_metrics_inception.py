@@ -8,11 +8,15 @@ import urllib.error
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from torchmetrics.image.fid import NoTrainInceptionV3
 
 from gan_lab.errors import WeightsError
 from gan_lab.metrics import inception_weights
 from gan_lab.metrics.fid import Fid
-from gan_lab.metrics.inception import InceptionFeatures
+from gan_lab.metrics.inception import FEATURES, InceptionFeatures
 from gan_lab.metrics.inception_weights import (
     FULL_FILE,
     FULL_SHA256,
@@ -20,6 +24,7 @@ from gan_lab.metrics.inception_weights import (
     PARTIAL_FILE,
     find_weights,
 )
+from gan_lab.metrics.resize import tf_bilinear
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +225,73 @@ def test_where_antialias_widens_nothing_it_is_half_pixel_bilinear_not_tensorflow
     images = torch.rand(1, 1, 32, 32)
     wide = F.interpolate(images, (299, 299), mode="bilinear", antialias=True)
     torch.testing.assert_close(wide, F.interpolate(images, (299, 299), mode="bilinear"))
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 64, 64), (1, 1, 28, 28), (1, 3, 320, 301), (1, 1, 299, 1)]
+)
+def test_the_tensorflow_resize_has_torch_fidelitys_bits(shape):
+    images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).float()
+    expected = interpolate_bilinear_2d_like_tensorflow1x(
+        images, size=(299, 299), align_corners=False
+    )
+    assert torch.equal(tf_bilinear(images, 299), expected)
+
+
+class Drawn(FeatureExtractorInceptionV3):
+    """The network with weights from a seed, and batch statistics that do something."""
+
+    def load_state_dict(self, state):
+        for name, value in self.state_dict().items():
+            if value.dim() > 1:
+                nn.init.kaiming_normal_(value)
+            elif name.endswith(("running_var", "bn.weight")):
+                nn.init.uniform_(value, 0.9, 1.1)
+            elif name.endswith(("running_mean", "bn.bias")):
+                nn.init.normal_(value, std=0.1)
+
+
+@pytest.fixture(scope="module")
+def any_weights(tmp_path_factory):
+    """A complete file of weights that belongs to nobody."""
+    path = tmp_path_factory.mktemp("weights") / "any.pth"
+    torch.save({}, path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.save(Drawn("inception-v3-compat", ["2048"], str(path)).state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("feature", "resize"), [*((feature, "tf") for feature in FEATURES), (64, "antialias")]
+)
+def test_features_are_torchmetrics_own(any_weights, feature, resize):
+    images = torch.randint(0, 256, (2, 3, 40, 40), dtype=torch.uint8)
+    standard = NoTrainInceptionV3(
+        "inception-v3-compat", [str(feature)], str(any_weights), resize == "antialias"
+    )
+    with torch.no_grad():
+        expected = standard(images)
+    weights = find_weights(str(any_weights))
+    ours = InceptionFeatures(weights, feature=feature, resize=resize).features(images)
+    assert float((ours - expected).abs().max() / expected.abs().max()) < 2e-6
+
+
+def test_bf16_features_are_near_and_called_so(any_weights):
+    weights = find_weights(str(any_weights))
+    images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
+    exact = InceptionFeatures(weights, feature=768)
+    quick = InceptionFeatures(weights, feature=768, precision="bf16")
+    expected, found = exact.features(images), quick.features(images)
+    assert found.dtype == torch.float32
+    deviation = float((found - expected).abs().max() / expected.abs().max())
+    assert 1e-4 < deviation < 0.05
+    assert exact.identity()["features_precision"] == "32-true"
+    assert quick.identity() == {**exact.identity(), "features_precision": "bf16"}
+
+
+def test_a_batch_on_a_cpu_is_taken_in_parts_and_keeps_its_features(any_weights):
+    extractor = InceptionFeatures(find_weights(str(any_weights)), feature=64)
+    images = torch.randint(0, 256, (11, 3, 32, 32), dtype=torch.uint8)
+    single = torch.cat([extractor.features(image[None]) for image in images])
+    torch.testing.assert_close(extractor.features(images), single)

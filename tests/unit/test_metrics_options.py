@@ -37,6 +37,10 @@ def test_none_has_no_target():
         ({"batch_norm": "standing"}, r"metrics.batch_norm=standing: must be one of running, batch"),
         ({"feature": 512}, r"metrics.feature=512: must be one of 2048, 768, 192, 64"),
         ({"resize": "pil"}, r"metrics.resize=pil: must be one of tf, antialias"),
+        (
+            {"features_precision": "fp16"},
+            r"metrics.features_precision=fp16: must be one of 32-true, bf16",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(options, sentence):
@@ -54,3 +58,11 @@ def test_only_2048_features_make_an_fid():
     assert Fid(feature=768).key == "metric/fid_768"
     assert Fid(feature=64).kernel_key == "metric/kid_64"
     assert SmallFrechet.key == "metric/small_frechet"
+
+
+def test_bf16_features_have_a_label_of_their_own():
+    quick = Fid(features_precision="bf16")
+    assert (quick.key, quick.kernel_key) == ("metric/fid_bf16", "metric/kid_bf16")
+    earlier = Fid(feature=768, features_precision="bf16")
+    assert (earlier.key, earlier.kernel_key) == ("metric/fid_768_bf16", "metric/kid_768_bf16")
+    assert Fid().features_precision == "32-true"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan_lab.data.fashion_mini import FashionMini
 from gan_lab.metrics.small import SmallFrechet
@@ -174,6 +175,50 @@ def test_images_that_are_not_finite_give_nan(reals):
     metric = prepared(reals, num_samples=20, num_reals=100)
     score = metric.score(lambda start, count: torch.full((count, 1, 32, 32), math.nan))
     assert math.isnan(score.values["metric/small_frechet"])
+
+
+class Readings(TorchDispatchMode):
+    """Counts how often a value is read from the device, where a GPU would be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name = function.__name__.split(".")[0]
+        self.count += name in ("_local_scalar_dense", "nonzero", "masked_select", "equal")
+        return function(*arguments, **(options or {}))
+
+
+def test_no_batch_reads_a_value_from_the_device(reals, held_out):
+    counts = []
+    for size in (200, 20):  # one batch, ten batches
+        metric = prepared(reals, num_samples=200, batch_size=size)
+        with Readings() as readings:
+            metric.score(held_out)
+        counts.append(readings.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_one_image_among_many_that_is_not_finite_gives_nan(reals, held_out):
+    metric = prepared(reals, num_samples=100, batch_size=20)
+
+    def broken(start, count):
+        images = held_out(start, count)
+        if start == 40:
+            images[3, 0, 5, 5] = math.inf
+        return images
+
+    assert math.isnan(metric.score(broken).values["metric/small_frechet"])
+    assert math.isfinite(metric.score(held_out).values["metric/small_frechet"])
+
+
+def test_fewer_images_than_features_are_compared_exactly(reals, held_out):
+    """Against torchmetrics' own eigenvalues, which are good to 1e-6 there."""
+    for options in ({"num_samples": 100}, {"num_samples": 100, "num_reals": 90}):
+        metric = prepared(reals, **options)
+        score = metric.score(held_out)
+        theirs = float(metric.frechet.metric.compute())
+        assert score.values["metric/small_frechet"] == pytest.approx(theirs, rel=1e-5)
+        assert score.protocol["distance"].endswith("trace term by the centred features")
 
 
 def test_images_outside_the_range_are_clamped_not_wrapped(reals):

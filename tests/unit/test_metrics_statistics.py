@@ -58,6 +58,13 @@ def test_sums_are_those_of_all_features(reals):
     assert (found.count, found.rows.shape, found.rows.dtype) == (50, (10, 4), torch.float32)
 
 
+def test_all_features_are_kept_where_they_are_at_most_as_many_as_they_are_long(reals):
+    few = compute(reals, Means(), num_reals=4, keep=0)
+    assert few.rows.shape == (4, 4)
+    torch.testing.assert_close(few.rows.double().sum(0), few.total)
+    assert compute(reals, Means(), num_reals=5, keep=0).rows.shape == (0, 4)
+
+
 def test_a_second_run_reads_the_cache(reals):
     extractor = Means()
     first = compute(reals, extractor)

@@ -1,0 +1,95 @@
+"""Everything that gan_lab costs on a CPU, in one go: `make bench`.
+
+    python scripts/bench.py [--only rounds start data evaluation] [--alternations 15] [--peer <the peer's python>]
+
+Each part runs in processes of its own, one after another, and alternates what it compares inside them. Results go to
+docs/data/bench.json, part by part, and docs/performance.md's tables are made from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PARTS = ("rounds", "start", "data", "evaluation", "peer")
+# (case, precisions, further arguments): rounds of the default and of float32, then the framework alone.
+ROUNDS = [
+    *((case, precision, ()) for case in ("mlp_28", "maxout_28", "dcgan_32", "dcgan_64", "wgan_gp_32")
+      for precision in ("bf16-mixed", "32-true")),
+    ("nothing", "32-true", ()),
+    ("nothing", "32-true", ("--log-every", "1")),
+    ("nothing", "32-true", ("--no-gpu-search",)),
+]  # fmt: skip
+
+
+def call(script: str, *arguments: str, python: str = sys.executable) -> list[dict]:
+    """Run a script of this folder; return the JSON lines it printed."""
+    print(f"  {script} {' '.join(arguments)}", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [python, str(HERE / script), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(
+            f"{script} {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-2000:]}"
+        )
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def rounds(alternations: int) -> list[dict]:
+    """Rounds of the engine against hand-written loops, with the peak memory of each alone."""
+    results = []
+    for case, precision, more in ROUNDS:
+        # Short rounds are noisy and cheap.
+        count = alternations if case != "nothing" else 2 * alternations
+        (result,) = call(
+            "bench_round.py", "--case", case, "--precision", precision, "--alternations", str(count), *more
+        )  # fmt: skip
+        if case != "nothing":
+            for who in ("engine", "plain", "expert"):
+                (found,) = call(
+                    "bench_round.py", "--case", case, "--precision", precision, "--memory", who
+                )
+                result[who].update(found)
+        results.append(result)
+    return results
+
+
+def main() -> None:
+    """Run the chosen parts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS[:-1]))
+    parser.add_argument("--alternations", type=int, default=15)
+    parser.add_argument(
+        "--peer", help="python of an environment with torch-mimicry, see bench_peer.py"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "data" / "bench.json")
+    options = parser.parse_args()
+    parts = [*options.only, *(["peer"] if options.peer and "peer" not in options.only else [])]
+    kept = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    for part in parts:
+        print(part, file=sys.stderr, flush=True)
+        if part == "rounds":
+            kept[part] = rounds(options.alternations)
+        elif part == "peer":
+            kept[part] = call("bench_peer.py", python=options.peer)
+        else:
+            kept[part] = call(f"bench_{part}.py")
+        kept["command"] = "python scripts/bench.py " + " ".join(
+            a for a in sys.argv[1:] if "/" not in a
+        )
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+    subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()
