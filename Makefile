@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow lint format bench lock clean
+.PHONY: help setup train test test-slow lint format bench bench-gpu scaling profile lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -45,8 +45,17 @@ format: $(STAMP) ## let ruff rewrite what it can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(STAMP) ## the round against a hand-written loop (CPU time, alternating)
-	@$(PY) scripts/bench_round.py $(ARGS)
+bench: $(STAMP) ## what everything costs on the CPU, against loops by hand (half an hour on an idle machine)
+	@$(PY) scripts/bench.py $(ARGS)
+
+bench-gpu: $(STAMP) ## rounds on a GPU: eager, compiled, captured
+	@$(PY) scripts/bench_gpu.py --out docs/data/gpu/bench.json $(ARGS)
+
+scaling: $(STAMP) ## cost against batch, resolution, data set, rounds, evaluations and parallel jobs, as a figure
+	@$(PY) scripts/scaling.py $(ARGS)
+
+profile: $(STAMP) ## trace ten rounds; ARGS='model=wgan_gp ...' takes the options of gan_lab.train
+	@$(PY) scripts/profile_rounds.py $(ARGS)
 
 lock: $(STAMP) ## remake constraints.txt from pyproject.toml
 	@$(PY) scripts/lock.py

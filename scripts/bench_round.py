@@ -23,7 +23,7 @@ from functools import partial
 
 import plain_loop
 import torch
-from cases import CASES, game_of, images_of, machine, matrix_rate
+from cases import CASES, game_of, images_of, machine, matrix_rate, noise_of
 from counting import Spy
 
 from gan_lab.callbacks.limits import Limits
@@ -32,7 +32,6 @@ from gan_lab.data.sampler import Batches
 from gan_lab.data.stretch import Stretches
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.optimizers import CAPTURE_CHECKS
-from gan_lab.engine.randomness import Draws
 from gan_lab.interrupts import Interrupts
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.run_folder import RunFolder
@@ -85,20 +84,6 @@ def now() -> tuple[float, float]:
     return time.process_time(), time.perf_counter()
 
 
-def draws():
-    """The engine's own draws, for a loop."""
-    own, begun = Draws(torch.device("cpu")), [None]
-
-    def noise(iteration, step, purpose, shape, sampler):
-        if begun[0] != (iteration, step):
-            own.begin(step, 0, 0, iteration)
-            begun[0] = iteration, step
-        name = "gradient_penalty/epsilon" if purpose == "epsilon" else purpose
-        return own.draw(name, shape, sampler)
-
-    return noise
-
-
 def loop_of(case, images, *, expert: bool, precision: str, channels_last: bool, batch: int):
     """A hand-written loop over fresh copies of the case's networks."""
     game = game_of(case)
@@ -124,8 +109,8 @@ def loop_of(case, images, *, expert: bool, precision: str, channels_last: bool, 
     loop = plain_loop.wgan_gp_loop if CASES[case]["wasserstein"] else plain_loop.dcgan_loop
     feed = Batches(images, batch_size=batch, seed=0, flip=False, device=torch.device("cpu"))
     return loop(
-        generator, discriminator, foreach_average if expert else average_by_tensor, iter(feed), draws(), 10**9,
-        autocast=autocast, fused=True if expert else None,
+        generator, discriminator, foreach_average if expert else average_by_tensor, iter(feed),
+        noise_of(torch.device("cpu")), 10**9, autocast=autocast, fused=True if expert else None,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from gan_lab.data.images import ImageSet
 from gan_lab.engine.module import TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
+from gan_lab.engine.randomness import Draws
 from gan_lab.engine.schedule import schedule
 from gan_lab.games.gan import GAN
 from gan_lab.latents import Normal
@@ -144,14 +145,30 @@ def images_of(case: str, count: int = 4096) -> ImageSet:
     )
 
 
-def matrix_rate(precision: str, size: int = 1024) -> float:
-    """FLOP per second of a matrix product on all threads: what the floor is made of."""
+def noise_of(device: torch.device):
+    """The engine's own draws, for a hand-written loop."""
+    own, begun = Draws(device), [None]
+
+    def noise(iteration, step, purpose, shape, sampler):
+        if begun[0] != (iteration, step):
+            own.begin(step, 0, 0, iteration)
+            begun[0] = iteration, step
+        name = "gradient_penalty/epsilon" if purpose == "epsilon" else purpose
+        return own.draw(name, shape, sampler)
+
+    return noise
+
+
+def matrix_rate(precision: str, size: int = 1024, device: torch.device | None = None) -> float:
+    """FLOP per second of a matrix product on all threads or the GPU: what the floor is made of."""
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
-    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     taken = []
     for _ in range(12):
         start = time.perf_counter()
         a @ b
+        if a.is_cuda:
+            torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
     return 2 * size**3 / statistics.median(taken[2:])
 

@@ -4,7 +4,8 @@
     python scripts/gpu_session.py --tiny --out <folder>       the same at tiny size, on the CPU
 
 Runs wgan_gp on CelebA at 64 px in bf16 with the Frechet distance at 768 features (the partial Inception weights),
-stops half-way, resumes, evaluates the last checkpoint again, and says whether the value is the run's own.
+stops half-way, resumes, evaluates the last checkpoint again, and says whether the value is the run's own. Then
+bench_gpu.py times rounds in every mode.
 """
 
 from __future__ import annotations
@@ -77,6 +78,13 @@ def main() -> None:
         "images_per_s": max(r.get("speed/images_per_s") or 0 for r in records),
     }
     (options.out / "session.json").write_text(json.dumps(result, indent=1) + "\n")
+    bench = [
+        sys.executable,
+        str(Path(__file__).with_name("bench_gpu.py")),
+        "--out",
+        str(options.out / "bench.json"),
+    ]
+    subprocess.run([*bench, "--tiny"] if options.tiny else bench, check=True)
     grid = max((run / "samples").glob("kimg-*.png"))
     shutil.copy(grid, options.out / "samples.png")
     print(f"Results: {options.out}")
