@@ -101,11 +101,72 @@ def seeds(data: dict) -> str:
     )
 
 
+def data(bench: dict) -> str:
+    """Batches, the cache, and memory against the size of the set."""
+    rows = []
+    for r in bench["data"]:
+        if r["case"] == "batches":
+            what = f"batches of {r['batch']}, 64 px, {'flipped' if r['flip'] else 'no flips'}, one thread"
+            rows.append(
+                (
+                    what,
+                    f"{r['images_per_second_cpu']:,} images/s (wall {r['images_per_second_wall']:,})",
+                )
+            )
+        elif r["case"] == "build":
+            low, high = r["ratio_range"]
+            rows.append((
+                f"cache of {r['images']:,} CelebA images on {r['cores']} core(s)",
+                f"{r['images_per_second']:,} images/s, torchvision's CelebA with PIL and DataLoader "
+                f"{r['torchvision_images_per_second']:,}: **{r['ratio']}x** ({low} to {high}); pixels at most "
+                f"{r['largest_difference']} level apart",
+            ))  # fmt: skip
+        else:
+            rows.append(
+                (
+                    f"anonymous memory after drawing from {r['images']:,} images",
+                    f"{r['rss_anon_mb']} MB",
+                )
+            )
+    return table(("what", "measured"), rows)
+
+
+def evaluation(bench: dict) -> str:
+    """Distances and features."""
+    rows = []
+    for r in bench["evaluation"]:
+        if r["case"] == "frechet":
+            seconds, off = r["cpu_seconds"], r["relative_deviation"]
+            rows.append((
+                f"Frechet at {r['features']}, {r['images']:,} images on each side, one thread",
+                f"{seconds['first']:.2f} s, later {seconds['later']:.2f} s; torchmetrics "
+                f"{seconds['torchmetrics']:.2f} s (**{r['ratio_to_torchmetrics']:.1f}x**), scipy "
+                f"{seconds['scipy']:.1f} s; {off['first']:.0e} from {r['truth']}",
+            ))  # fmt: skip
+        elif r["case"] == "small":
+            seconds = r["seconds"]["features_and_distance"]
+            rows.append((
+                f"metrics=small, features and distance of {r['images']:,} images, {r['threads']} threads",
+                f"{seconds:.2f} s",
+            ))  # fmt: skip
+        else:
+            speed, ratio = r["images_per_cpu_second"], r["ratio_to_naive"]
+            for name, label in (("ours", "fp32"), ("ours_bf16", "bf16")):
+                rows.append((
+                    f"Inception at 2048, {label}, one thread",
+                    f"{speed[name]:.1f} images/s, {ratio[name]:.2f}x torchmetrics' module; features "
+                    f"{r['deviation_over_largest'][name]:.0e} of the largest apart",
+                ))  # fmt: skip
+    return table(("what", "measured"), rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
     "rounds": ("bench.json", rounds),
     "nothing": ("bench.json", nothing),
     "start": ("bench.json", start),
     "peer": ("bench.json", peer),
+    "data": ("bench.json", data),
+    "evaluation": ("bench.json", evaluation),
     "seeds": ("seeds.json", seeds),
 }
 
@@ -118,11 +179,11 @@ def main() -> None:
         source = DOCS / "data" / file
         if not source.is_file():
             continue
-        data = json.loads(source.read_text())
-        if file == "bench.json" and name in ("start", "peer") and name not in data:
+        found = json.loads(source.read_text())
+        if file == "bench.json" and ("rounds" if name == "nothing" else name) not in found:
             continue
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        new = make(data)
+        new = make(found)
         text, count = re.subn(
             pattern, lambda m, new=new: f"{m[1]}{new}\n{m[2]}", text, flags=re.DOTALL
         )
