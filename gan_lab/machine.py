@@ -53,10 +53,16 @@ class Machine:
 
     def apply(self) -> None:
         """Set torch's process-wide switches."""
-        # conv and matmul are missing from the stubs.
-        backends: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-        for backend in backends:
-            backend.fp32_precision = "tf32" if self.tf32 else "ieee"
+        allow_tf32(self.tf32)
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Let float32 products and convolutions on a GPU round their factors, or forbid it.
+
+    By the older of torch's two ways: Lightning and the compiler read it, and torch refuses to mix them.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def device_of(config: Mapping[str, Any]) -> str:
@@ -104,6 +110,10 @@ def choose(config: Mapping[str, Any]) -> Machine:
         raise ConfigError(
             "engine.cuda_graphs=true: with several processes gradients are averaged between the backward pass and the "
             "optimizer's step, which is not recorded; set auto or false."
+        )
+    if config["data"]["device"] == "cuda" and device == "cpu":
+        raise ConfigError(
+            "data.device=cuda: this run is on the CPU, whose memory the images are in; set auto or strategy=gpu."
         )
     if graphs == "auto":
         graphs = device == "cuda" and config["strategy"]["devices"] == 1

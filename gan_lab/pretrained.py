@@ -15,6 +15,7 @@ from gan_lab.config.resume import stored_config
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.errors import CheckpointError, ConfigError
+from gan_lab.machine import allow_tf32
 from gan_lab.ranges import in_range, one_of
 from gan_lab.run_folder import RunFolder
 from gan_lab.sampling import Sampler
@@ -44,6 +45,9 @@ class Pretrained:
         clock: Mapping[str, int],
         device: torch.device,
     ) -> None:
+        allow_tf32(
+            config.get("tf32", False)
+        )  # as in training, so that a value measured again is the same
         self.folder = folder
         self.checkpoint = checkpoint
         self.config = config

@@ -23,7 +23,7 @@ SCHEDULES = (
 def taped(game):
     """Let a game record on tapes."""
     game.options = replace(game.options, capture=True)
-    game.recording = types.MethodType(lambda self: Tape(self.changing), game)
+    game.recording = types.MethodType(lambda self, pool: Tape(self.changing), game)
     game.said = []
     game.say = game.said.append
     return game

@@ -12,7 +12,10 @@ from gan_lab.errors import ConfigError
 from gan_lab.run_folder import RunFolder, write_atomically
 
 # What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
-CHANGEABLE = ("max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy")
+CHANGEABLE = (
+    "max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy", "engine", "memory_format",
+    "compile", "tf32", "data.device",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,29 +134,41 @@ def merge(
     Raises:
         ConfigError: at the first other option that differs, with both values.
     """
-    stored = with_newer_options(stored, new)
-    for path, before, now in differences(stored, new):
-        if path.split(".")[0] in CHANGEABLE:
+    run = with_newer_options(stored, new)
+    for path, before, now in differences(run, new):
+        if any(path == root or path.startswith(f"{root}.") for root in CHANGEABLE):
+            continue
+        # An option that its part did not have when the run began, or a default that was another: the run goes on
+        # as it was.
+        newer = lookup(run, path) is MISSING or path == "precision"
+        if newer and path not in user_keys:
             continue
         if everything or any(_touches(key, path) for key in user_keys):
             raise ConfigError(
                 f"{path}={now}: the run that is resumed has {path}={before}; "
-                "only the stop (max_kimg, max_rounds, max_time), logger, metrics and strategy may change. "
-                "Start a new run for anything else."
+                "only the stop (max_kimg, max_rounds, max_time), logger, metrics and on what it runs (strategy, "
+                "engine, memory_format, compile, tf32, data.device) may change. Start a new run for anything else."
             )
-    return {**stored, **{key: new[key] for key in CHANGEABLE if key in new}}
+    for path in CHANGEABLE:
+        if (value := lookup(new, path)) is not MISSING:
+            run = with_value(run, path, value)
+    return run
+
+
+def with_value(config: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with the value at a dotted path of at most two keys."""
+    section, _, key = path.rpartition(".")
+    if not section:
+        return {**config, key: value}
+    return {**config, section: {**(config.get(section) or {}), key: value}}
 
 
 def with_newer_options(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The stored configuration with run-wide options that did not exist when the run began."""
     complete: dict[str, Any] = dict(stored)
     for path in FIELDS:
-        section, _, key = path.rpartition(".")
         if lookup(stored, path) is MISSING and (value := lookup(new, path)) is not MISSING:
-            if section:
-                complete[section] = {**(complete.get(section) or {}), key: value}
-            else:
-                complete[key] = value
+            complete = with_value(complete, path, value)
     return complete
 
 

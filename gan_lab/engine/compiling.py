@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.engine.runner import Runner, Work
+from gan_lab.engine.meter import Meter
+from gan_lab.engine.runner import Runner, Work, first_line
 from gan_lab.engine.state import Kinds, Snapshot
 
 BACKEND = "inductor"
@@ -21,6 +22,7 @@ class Compiling:
         networks: compiled in place; copies of them (averages) are not.
         runner: runs the steps.
         state: every tensor that a step may change, by kind.
+        meter: whose values of a failed update are taken back.
         device: where they lie.
         say: writes a line for the user.
     """
@@ -31,12 +33,14 @@ class Compiling:
         runner: Runner,
         *,
         state: Callable[[], Kinds],
+        meter: Meter,
         device: torch.device,
         say: Callable[[str], None],
     ) -> None:
         self.networks = networks
         self.runner = runner
         self.state = state
+        self.meter = meter
         self.device = device
         self.say = say
         self.compiled = True
@@ -53,11 +57,12 @@ class Compiling:
         if not self.compiled or (step, variant) in self.sound:
             self.runner.run(step, variant, work)
             return
-        before = Snapshot(self.state, self.device)
+        before, noted = Snapshot(self.state, self.device), self.meter.mark()
         try:
             self.runner.run(step, variant, work)
         except RuntimeError as error:
             before.put_back()
+            self.meter.back_to(noted)
             self.give_up(step, error)
             self.runner.run(step, variant, work)
         self.sound.add((step, variant))
@@ -67,10 +72,11 @@ class Compiling:
         self.compiled = False
         for network in self.networks:
             network._compiled_call_impl = None  # what Module.compile sets
-        cause = getattr(error, "inner_exception", error)  # of torch's BackendCompilerFailed
-        reason = next((line for line in str(cause).splitlines() if line.strip()), str(type(cause)))
+        reason = first_line(
+            getattr(error, "inner_exception", error)
+        )  # of torch's BackendCompilerFailed
         self.say(
-            f"compile=true: step '{step}' does not compile ({reason.strip()}); all steps run uncompiled."
+            f"compile=true: step '{step}' does not compile ({reason}); all steps run uncompiled."
         )
 
 

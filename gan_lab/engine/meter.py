@@ -38,6 +38,15 @@ class Meter:
         self.sums[name].add_(value.detach().float().mean())
         self.counts[name] += 1
 
+    def mark(self) -> tuple[dict[str, int], Counter[str]]:
+        """How much was added so far, for `back_to`."""
+        return {name: len(kept) for name, kept in self.values.items()}, self.counts.copy()
+
+    def back_to(self, mark: tuple[dict[str, int], Counter[str]]) -> None:
+        """Forget what was added since; sums are their owner's to put back."""
+        lengths, self.counts = mark
+        self.values = {name: self.values[name][:length] for name, length in lengths.items()}
+
     def clear(self) -> None:
         """Forget everything since the last read."""
         self.values = {}

@@ -158,18 +158,20 @@ class AdversarialModule(LightningModule):
 
     def make_runner(self) -> Runner:
         """How the steps run: eagerly or recorded, with compiled networks or not."""
-        common: dict[str, Any] = {"state": self.changing, "device": self.device, "say": self.say}
+        common: dict[str, Any] = {
+            "state": self.changing, "meter": self.meter, "device": self.device, "say": self.say,
+        }  # fmt: skip
         runner: Runner = Eager()
         if self.options.capture:
-            runner = Captured(self.recording, meter=self.meter, **common)
+            runner = Captured(self.recording, **common)
         if self.options.compile:
             networks = [n for spec in self.players() for n in spec.networks.values()]
             runner = Compiling(networks, runner, **common)
         return runner
 
-    def recording(self) -> Recording:
-        """An empty recording for this device."""
-        return CudaGraph(self.device)
+    def recording(self, pool: Any) -> Recording:
+        """An empty recording for this device, in a pool of its memory."""
+        return CudaGraph(self.device, pool)
 
     def obstacle_to_capture(self) -> str | None:
         """Why the steps of this game cannot be recorded, None where they can."""
@@ -241,6 +243,7 @@ class AdversarialModule(LightningModule):
     ) -> None:
         """One update of one player: the host's part, then the device's."""
         images = self.clock.images_seen
+        want_norm = want_norm and step.every == 1
         self.draws.begin(step.name, self.options.seed, self.global_rank, self.clock.iteration)
         player.set_rate(images, self.dials)
         weights = {
@@ -281,7 +284,7 @@ class AdversarialModule(LightningModule):
                 self.meter.add(key, value)
         if self.ranks > 1:
             player.average_gradients(self.ranks)
-        norm = player.step(self.precision_of_step, want_norm=want_norm and step.every == 1)
+        norm = player.step(self.precision_of_step, want_norm=want_norm)
         if norm is not None and want_norm:
             self.meter.add(f"grad_norm/{player.name}", norm)
 

@@ -161,9 +161,16 @@ class Player:
         """Restore state_dict; the options of this run's optimizer stay, its moments are taken."""
         groups = [dict(group) for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(dict(state["optimizer"]))
+        options = self.optimizer.defaults
+        on_device = options.get("capturable") or options.get("fused")
         for parameter, moments in self.optimizer.state.items():
             for key, value in moments.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                if not isinstance(value, Tensor):
+                    continue
+                if key == "step":
+                    # Where this run's optimizer counts; torch puts it where the checkpoint's did.
+                    moments[key] = value.to(parameter.device if on_device else "cpu")
+                elif value.shape == parameter.shape:
                     # In the weights' memory format: the checkpoint may be from a run in another one.
                     moments[key] = torch.empty_like(parameter).copy_(value)
         for group, mine in zip(self.optimizer.param_groups, groups, strict=True):

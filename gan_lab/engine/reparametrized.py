@@ -34,8 +34,8 @@ class Reparametrized:
 
         Args:
             device: where they lie.
-            first: whether this is the step's first micro-batch; in later ones power iterations rest, so that
-                accumulation changes nothing.
+            first: whether this is the step's first micro-batch. In later ones power iterations rest, so that
+                accumulation changes nothing; those of networks that do not move rest always.
         """
         if not self.modules:
             yield
@@ -44,6 +44,7 @@ class Reparametrized:
             with torch.autocast(device.type, enabled=False):
                 for module in self.modules:
                     for name, functions in module.parametrizations.items():  # type: ignore[operator,union-attr]
-                        functions.train(first)
+                        moves = any(p.requires_grad for p in functions.parameters(recurse=False))
+                        functions.train(first and moves)
                         getattr(module, name)
             yield

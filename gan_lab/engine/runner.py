@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -61,14 +61,17 @@ class Eager:
 
 
 class CudaGraph:
-    """A recording by torch.cuda.CUDAGraph; all share one pool of memory, since no result outlives a replay."""
+    """A recording by torch.cuda.CUDAGraph.
 
-    pools: ClassVar[dict[torch.device, Any]] = {}
+    Args:
+        device: the GPU.
+        pool: of memory, shared by recordings whose results do not outlive a replay.
+    """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, pool: Any) -> None:
         self.device = device
+        self.pool = pool
         self.graph = torch.cuda.CUDAGraph()
-        self.pool = self.pools.setdefault(device, torch.cuda.graph_pool_handle())
 
     def capture(self, work: Work) -> None:
         """Record the work."""
@@ -98,7 +101,7 @@ class Captured:
     so and everything stays eager; nothing of it ever reached the weights.
 
     Args:
-        record: makes an empty recording.
+        record: makes an empty recording, given a pool of memory.
         state: every tensor that a step may change, by kind.
         meter: whose counts replays must keep up.
         device: where it all lies.
@@ -107,7 +110,7 @@ class Captured:
 
     def __init__(
         self,
-        record: Callable[[], Recording],
+        record: Callable[[Any], Recording],
         *,
         state: Callable[[], Kinds],
         meter: Meter,
@@ -124,16 +127,21 @@ class Captured:
         self.runs: Counter[str] = Counter()
         self.batch: dict[str, Tensor] = {}
         self.side = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.pool = self._new_pool()
         meter.accumulates = True
 
     def hold(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Copy the batch to where recordings read it."""
         if {k: v.shape for k, v in batch.items()} != {k: v.shape for k, v in self.batch.items()}:
             self.takes.clear()
+            self.pool = self._new_pool()  # torch refuses one whose graphs are gone
             self.batch = {name: torch.empty_like(tensor) for name, tensor in batch.items()}
         for name, tensor in batch.items():
             self.batch[name].copy_(tensor, non_blocking=True)
         return self.batch
+
+    def _new_pool(self) -> Any:
+        return torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
 
     def run(self, step: str, variant: Hashable, work: Work) -> None:
         """Do the work of a step, in one of four ways: as it is, then recorded beside, proven, replayed."""
@@ -168,11 +176,11 @@ class Captured:
 
     def _record(self, step: str, variant: Hashable, work: Work, added: Counter[str]) -> None:
         counts, now = self.meter.counts.copy(), Snapshot(dict, self.device)
-        recording = self.record()
+        recording = self.record(self.pool)
         try:
             recording.capture(work)
-        except RuntimeError as error:
-            self._give_up(step, str(error).strip().splitlines()[0])
+        except Exception as error:
+            self._give_up(step, first_line(error))
         else:
             self.takes[step, variant] = Take(recording, added)
         self.meter.counts = counts
@@ -183,9 +191,9 @@ class Captured:
         try:
             take.recording.replay()
             replayed = Snapshot(self.state, self.device)
-        except RuntimeError as error:
+        except Exception as error:
             before.put_back()
-            self._give_up(step, str(error).strip().splitlines()[0])
+            self._give_up(step, first_line(error))
             work()
             return
         before.put_back()
@@ -200,6 +208,13 @@ class Captured:
         self.trusted = False
         self.takes.clear()
         self.say(f"The step '{step}' is not captured ({problem}); all steps run eagerly.")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return next(
+        (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )
 
 
 @torch.no_grad()
