@@ -4,8 +4,8 @@
 
 Panels: batch size, resolution, size of a memory-mapped set, rounds played, evaluations of a run, jobs side by side.
 Each figure comes from a process of its own; `set` and `rounds` play tiny networks on one thread, and own memory is
-RssAnon, without mapped files. Results go to data/scaling.json and images/scaling.png below --out, beside those already
-there. Takes under 12 minutes on two quiet cores, and 2.5 GB of disk in TMPDIR.
+RssAnon, without mapped files. Results go to data/ and images/ below --out, and replace those of the same panels. Takes
+under 12 minutes on two quiet cores, and 2.5 GB of disk in TMPDIR.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,7 +40,6 @@ from gan_lab.run_folder import RunFolder
 from gan_lab.train import compose
 from gan_lab.trainer import make_trainer
 
-ROOT = Path(__file__).resolve().parent.parent
 TINY = ["generator.width=4", "discriminator.width=4"]
 NARROW = ["generator.width=16", "discriminator.width=16"]
 COLOUR = ["data=image_folder", "data.root=."]  # three channels; the folder is never read
@@ -88,10 +86,9 @@ def train(overrides, *, batch, every, rounds=None, seconds=1e9, path=None, count
     if path is None:
         shape = (count, parts.source.channels, parts.source.resolution, parts.source.resolution)
         pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-        images = ImageSet("noise", "train", pixels, None, (), "noise")
     else:
-        images = mapped_set(Path(path))
-        images = replace(images, images=images.images[:count])
+        pixels = mapped_set(Path(path)).images[:count]
+    images = ImageSet("noise", "train", pixels, None, (), "noise")
     watch, cpu = Watch(every, seconds), torch.device("cpu")
     with tempfile.TemporaryDirectory() as folder:
         limits = Limits(max_kimg=None, max_rounds=rounds, max_time=None, interrupts=Interrupts())
@@ -227,7 +224,7 @@ PANELS = {"batch": batch_size, "resolution": resolution, "set": set_size, "round
           "evaluations": evaluations, "jobs": jobs}  # fmt: skip
 LABELS = {
     "batch": "images in a batch", "resolution": "resolution (px)", "images": "images in the set", "rounds": "rounds",
-    "evaluations": "evaluations", "images_per_s": "images/s", "ms_per_image": "ms per image (log)",
+    "evaluations": "evaluations, one at the start", "images_per_s": "images/s", "ms_per_image": "ms per image",
     "rss_anon_mb": "own memory (MB)", "time_share": "share of the training time", "wall_s": "whole command (s)",
 }  # fmt: skip
 LINES = {  # title, x, y, and perhaps a second y
@@ -243,20 +240,21 @@ COLOURS = ("#0072B2", "#D55E00")
 def draw(results: dict, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 6.6), layout="constrained")
-    places = figure.subplots(2, 3)
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    places = figure.subplots(2, 3, gridspec_kw={"hspace": 0.1})
     for axis, (name, (title, x, *ys)) in zip(places.flat, LINES.items()):
         found = results.get(name, [])
-        axis.set(title=title, xlabel=LABELS[x])
         for key, side, colour in zip(ys, (axis, axis.twinx() if len(ys) > 1 else None), COLOURS):
-            side.plot([r[x] for r in found], [r[key] for r in found], "o-", color=colour)
+            values, log = [r[key] for r in found] or [1], key == "ms_per_image"
+            side.plot([r[x] for r in found], values[: len(found)], "o-", color=colour)
             side.set_ylabel(LABELS[key], color=colour)
-            side.set_ylim(0, 1.2 * max((r[key] for r in found), default=1))
-        axis.xaxis.set_major_formatter("{x:,.0f}")
-        if name in ("batch", "resolution") and found:
-            axis.set_xscale("log", base=2)
-            axis.set_xticks([r[x] for r in found], [str(r[x]) for r in found])
-            axis.set_yscale("log" if name == "resolution" else "linear")
+            side.set_yscale("log" if log else "linear")
+            side.set_ylim(min(values) / 2 if log else 0, 1.2 * max(values))
+        if name != "rounds":
+            axis.set_xscale("linear" if name == "evaluations" else "log")
+            axis.set_xticks([r[x] for r in found], [f"{r[x]:,}" for r in found], minor=False)
+            axis.set_xticks([], minor=True)
+        axis.set(title=title, xlabel=LABELS[x])
     last, found = places.flat[-1], results.get("jobs", [])
     for index, threads in enumerate(dict.fromkeys(r[THREADS] for r in found)):
         bars = [r for r in found if r[THREADS] == threads]
@@ -264,7 +262,8 @@ def draw(results: dict, path: Path) -> None:
         at = [i + 0.4 * (index - 0.5) for i in range(len(bars))]
         last.bar_label(last.bar(at, [round(r["images_per_s"]) for r in bars], 0.38, **style))
         last.set_xticks(range(len(bars)), [str(r["jobs"]) for r in bars])
-        last.legend()
+        last.legend(loc="upper right")
+        last.margins(y=0.35)
     last.set(title="Jobs side by side (narrow DCGAN)", xlabel="jobs", ylabel="images/s of all jobs")
     figure.savefig(path, dpi=110)
 
@@ -279,7 +278,7 @@ def main() -> None:
     if options.task:
         print(json.dumps(train(**json.loads(options.task))))
         return
-    out = options.out or ROOT / ("outputs/scaling" if options.quick else "docs")
+    out = options.out or Path("outputs/scaling" if options.quick else "docs")
     file, picture = out / "data" / "scaling.json", out / "images" / "scaling.png"
     for place in (file.parent, picture.parent):
         place.mkdir(parents=True, exist_ok=True)

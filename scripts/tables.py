@@ -26,16 +26,17 @@ def interval(values: list[float], digits: int = 2) -> str:
 def rounds(bench: dict) -> str:
     """The engine against hand-written loops."""
     head = (
-        "case", "precision", "tutorial's loop, ms", "expert's loop, ms", "engine, ms", "images/s",
+        "case", "precision", "threads", "tutorial's loop, ms", "expert's loop, ms", "engine, ms", "images/s",
         "**faster than the tutorial's, CPU time**", "wall", "than the expert's, CPU time", "share of floor", "peak MB",
     )  # fmt: skip
     rows = []
-    for r in bench["rounds"]:
+    parts = ("rounds", "rounds_again", "rounds_one_thread")
+    for r in (r for part in parts for r in bench.get(part, ())):
         if r["case"] == "nothing":
             continue
         peak = " / ".join(str(r[who].get("peak_mb", "-")) for who in ("plain", "expert", "engine"))
         rows.append((
-            r["case"], r["precision"], *(f"{r[who]['wall_ms']:.1f}" for who in ("plain", "expert", "engine")),
+            r["case"], r["precision"], r["threads"], *(f"{r[who]['wall_ms']:.1f}" for who in ("plain", "expert", "engine")),
             r["engine"]["images_per_s"], f"**{interval(r['plain_over_engine_cpu'])}**",
             interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]), r["share_of_floor"], peak,
         ))  # fmt: skip
