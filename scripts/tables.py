@@ -31,14 +31,16 @@ def rounds(bench: dict) -> str:
     )  # fmt: skip
     rows = []
     parts = ("rounds", "rounds_again", "rounds_one_thread")
-    for r in (r for part in parts for r in bench.get(part, ())):
+    for part, r in ((part, r) for part in parts for r in bench.get(part, ())):
         if r["case"] == "nothing":
             continue
-        peak = " / ".join(str(r[who].get("peak_mb", "-")) for who in ("plain", "expert", "engine"))
+        sides = ("plain", "expert", "engine")
         rows.append((
-            r["case"], r["precision"], r["threads"], *(f"{r[who]['wall_ms']:.1f}" for who in ("plain", "expert", "engine")),
+            r["case"], r["precision"], r["threads"], *(f"{r[who]['wall_ms']:.1f}" for who in sides),
             r["engine"]["images_per_s"], f"**{interval(r['plain_over_engine_cpu'])}**",
-            interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]), r["share_of_floor"], peak,
+            interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]),
+            r["share_of_floor"] if part == "rounds" else "-",
+            " / ".join(str(r[who].get("peak_mb", "-")) for who in sides),
         ))  # fmt: skip
     return table(head, rows)
 
