@@ -31,7 +31,7 @@ def rounds(bench: dict) -> str:
     )  # fmt: skip
     rows = []
     parts = ("rounds", "rounds_again", "rounds_one_thread")
-    for part, r in ((part, r) for part in parts for r in bench.get(part, ())):
+    for part, r in ((name, r) for name in parts for r in bench.get(name, ())):
         if r["case"] == "nothing":
             continue
         sides = ("plain", "expert", "engine")
