@@ -15,7 +15,6 @@ import contextlib
 import io
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cases import machine
 
 from gan_lab.data.celeba import Celeba
 from gan_lab.data.images import ImageSet
@@ -255,12 +255,8 @@ def main() -> None:
         for record in found:
             print(json.dumps(record), flush=True)
     if options.out:
-        machine = {
-            "processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "torch": torch.__version__,
-            "python": platform.python_version(),
-        }  # fmt: skip
         command = f"python scripts/bench_data.py {' '.join(sys.argv[1:])}"
-        text = json.dumps({"command": command, "machine": machine, "results": results}, indent=1)
+        text = json.dumps({"command": command, "machine": machine(), "results": results}, indent=1)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n")
 

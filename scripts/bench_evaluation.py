@@ -13,7 +13,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
+from cases import machine
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchmetrics.image.fid import NoTrainInceptionV3
@@ -224,12 +224,8 @@ def main() -> None:
     options = parser.parse_args()
     results = measure(options.case, alternations=options.alternations)
     if options.out:
-        machine = {
-            "processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__,
-            "python": platform.python_version(),
-        }  # fmt: skip
         command = f"python scripts/bench_evaluation.py {' '.join(sys.argv[1:])}"
-        text = json.dumps({"command": command, "machine": machine, "results": results}, indent=1)
+        text = json.dumps({"command": command, "machine": machine(), "results": results}, indent=1)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n")
 
