@@ -87,7 +87,7 @@ CASES = {
     "nothing": _case(1, 400),
     "mlp_28": _case(28, 40),
     "maxout_28": _case(28, 20),
-    "dcgan_32": _case(32, 8),
+    "dcgan_32": _case(32, 4),
     "dcgan_64": _case(64, 2, channels=3),
     "wgan_gp_32": _case(32, 5, wasserstein=True),
 }

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
+from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv, SameConv
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
@@ -54,7 +55,7 @@ class ResnetGenerator(nn.Module):
             *(ResidualBlock(width, norm, "up") for _ in range(doublings(resolution, "resnet"))),
             norm2d(norm, width),
             nn.ReLU(),
-            _init(nn.Conv2d(width, channels, 3, padding=1)),
+            _init(SameConv(width, channels)),
             nn.Tanh(),
         )
 
@@ -108,30 +109,31 @@ class ResnetDiscriminator(nn.Module):
 class ResidualBlock(nn.Module):
     """Norm, ReLU, 3x3, norm, ReLU, 3x3, plus a shortcut, which is 1x1 where the size changes.
 
-    Maps (N, width, H, W) to twice ("up", nearest), half ("down", mean) or the same H and W.
-    The shortcut's 1x1 convolution runs at the smaller of the two sizes, a quarter of the
-    reference's work for the same function.
+    Maps (N, width, H, W) to twice ("up", nearest, before the first 3x3), half ("down", mean, after the second 3x3) or
+    the same H and W. Every convolution runs at the smaller of two sizes, less than half of the reference's work for
+    the same function.
     """
 
     def __init__(self, width: int, norm: str, resample: str | None = None) -> None:
         super().__init__()
         self.resample = resample
         self.norm1 = norm2d(norm, width)
-        self.conv1 = _init(nn.Conv2d(width, width, 3, padding=1), gain=math.sqrt(2))
+        first = DoubleThenConv if resample == "up" else SameConv
+        second = ConvThenHalve if resample == "down" else SameConv
+        self.conv1 = _init(first(width, width), gain=math.sqrt(2))
         self.norm2 = norm2d(norm, width)
-        self.conv2 = _init(nn.Conv2d(width, width, 3, padding=1), gain=math.sqrt(2))
+        self.conv2 = _init(second(width, width), gain=math.sqrt(2))
         self.shortcut = _init(nn.Conv2d(width, width, 1)) if resample else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width, H, W) to (N, width, H', W')."""
         # No ReLU in place: the shortcut reads x again.
-        h = F.relu(self.norm1(x))
-        h = self.conv1(_double(h) if self.resample == "up" else h)
+        h = self.conv1(F.relu(self.norm1(x)))
         h = self.conv2(F.relu(self.norm2(h)))
         if self.resample == "up":
-            return h + _double(self.shortcut(x))
+            return h + F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
         if self.resample == "down":
-            return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
+            return h + self.shortcut(F.avg_pool2d(x, 2))
         return h + self.shortcut(x)
 
 
@@ -140,18 +142,14 @@ class FirstBlock(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.conv1 = _init(nn.Conv2d(channels, width, 3, padding=1), gain=math.sqrt(2))
-        self.conv2 = _init(nn.Conv2d(width, width, 3, padding=1), gain=math.sqrt(2))
+        self.conv1 = _init(SameConv(channels, width), gain=math.sqrt(2))
+        self.conv2 = _init(ConvThenHalve(width, width), gain=math.sqrt(2))
         self.shortcut = _init(nn.Conv2d(channels, width, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels, H, W) to (N, width, H / 2, W / 2)."""
         h = self.conv2(F.relu(self.conv1(images)))
-        return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(images, 2))
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")
+        return h + self.shortcut(F.avg_pool2d(images, 2))
 
 
 def _init(layer: Layer, gain: float = 1.0) -> Layer:

@@ -1,0 +1,37 @@
+"""Networks as they stand in papers and tutorials: the library's fast layers exchanged for torch's usual ones."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_lab.networks.layers.flatten import Flatten
+from gan_lab.networks.layers.pixels import FromPixels, ToPixels
+from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv
+
+
+class _Halved(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(super().forward(x), 2)
+
+
+class _Doubled(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+USUAL: dict[type[nn.Module], type[nn.Module]] = {
+    Flatten: nn.Flatten,
+    FromPixels: nn.Conv2d,
+    ToPixels: nn.ConvTranspose2d,
+    ConvThenHalve: _Halved,
+    DoubleThenConv: _Doubled,
+}
+
+
+def make_ordinary(network: nn.Module) -> nn.Module:
+    """Exchange the layers in place; parameters and their names stay. Returns the network."""
+    for module in network.modules():
+        if type(module) in USUAL:
+            module.__class__ = USUAL[type(module)]
+    return network

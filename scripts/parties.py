@@ -1,0 +1,157 @@
+"""Who plays the rounds that bench_round.py times: each in a process of its own, block by block, when it is its turn."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from contextlib import nullcontext
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import plain_loop
+import torch
+from cases import CASES, game_of, images_of, noise_of
+from ordinary import make_ordinary
+
+from gan_lab.allocator import keep_freed_memory
+from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.status import Status
+from gan_lab.data.sampler import Batches
+from gan_lab.data.stretch import Stretches
+from gan_lab.engine.ema import EMA
+from gan_lab.engine.optimizers import CAPTURE_CHECKS
+from gan_lab.interrupts import Interrupts
+from gan_lab.loggers.reporter import Reporter
+from gan_lab.run_folder import RunFolder
+from gan_lab.trainer import make_trainer
+
+FIRST = 5  # rounds whose losses are compared
+PARTIES = ("engine", "plain", "expert")
+
+
+class Turns:
+    """One party's side of the talk: it plays a block when told to, and tells what that took.
+
+    Args:
+        talk: receives True for a block and False for the end; sends CPU and wall seconds of a round.
+        block: rounds of a block.
+    """
+
+    def __init__(self, talk: Connection, block: int) -> None:
+        self.talk, self.block = talk, block
+        self.since: tuple[float, float] | None = None
+
+    def over(self, losses: list[float]) -> bool:
+        """After a block: tell, wait, and say whether that was all. The first block warms up and tells losses."""
+        if self.since is None:
+            self.talk.send(losses)
+        else:
+            self.talk.send(tuple((b - a) / self.block for a, b in zip(self.since, now())))
+        if not self.talk.recv():
+            self.talk.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+            return True
+        self.since = now()
+        return False
+
+
+class EngineTurns:
+    """The engine's side, as a callback; keeps the critic's losses of the first rounds."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.losses: list[float] = []
+
+    def due(self, clock) -> bool:
+        return clock.iteration <= FIRST or clock.iteration % self.turns.block == 0
+
+    def after_round(self, module) -> None:
+        iteration = module.clock.iteration
+        if iteration <= FIRST:
+            terms = [v for k, v in module.meter.values.items() if k.startswith("loss/discriminator/")]
+            self.losses.append(sum(float(values[-1]) for values in terms))
+        if iteration >= FIRST and iteration % self.turns.block == 0:
+            module.trainer.should_stop = self.turns.over(self.losses)
+
+
+def now() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
+
+
+def play(party: str, about: dict[str, Any], talk: Connection) -> None:
+    """What a party's process runs."""
+    if about["threads"]:
+        torch.set_num_threads(about["threads"])
+    turns = Turns(talk, CASES[about["case"]]["block"])
+    if party == "engine":
+        keep_freed_memory()  # as its Machine does at the start of a run
+        train(about, EngineTurns(turns))
+        return
+    if about["no_gpu_search"]:
+        without_search()
+    if party == "expert":
+        keep_freed_memory()
+    loop = loop_of(about["case"], about["precision"], expert=party == "expert")
+    losses = [float(next(loop)[0]) for _ in range(FIRST)]
+    while not turns.over(losses):
+        for _ in range(turns.block):
+            next(loop)
+
+
+def train(about: dict[str, Any], turns: EngineTurns) -> None:
+    """Run the engine inside Lightning until it was told that this was all."""
+    game = game_of(about["case"], precision=about["precision"], channels_last=True)
+    with tempfile.TemporaryDirectory() as folder:
+        limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
+        status = Status(
+            Reporter(RunFolder(folder)), every_rounds=about["log_every"], limits=limits, board={}
+        )
+        game.round_callbacks = [turns, status, limits]
+        config = {"strategy": {"accelerator": "cpu", "devices": 1}}
+        make_trainer(config, [status, limits]).fit(game, Stretches(feed(about["case"])))
+
+
+def loop_of(case: str, precision: str, *, expert: bool):
+    """A hand-written loop over fresh copies of the case's networks."""
+    game = game_of(case)
+    generator, discriminator = game.generator, game.discriminator
+    for network in (generator, discriminator):
+        if expert:
+            network.to(memory_format=torch.channels_last)
+        else:
+            make_ordinary(network)
+    batch, every = CASES[case]["batch"], CASES[case]["n_critic"]
+    ema = EMA({"generator": generator}, half_life_kimg=10, rampup=0.05)
+
+    def foreach_average(iteration):
+        ema.update(1 - ema.decay(batch * every, batch * (iteration + 1)))
+
+    @torch.no_grad()
+    def average_by_tensor(iteration):
+        decay = ema.decay(batch * every, batch * (iteration + 1))
+        for average, source in zip(ema.averages, ema.sources):
+            average.mul_(decay).add_(source, alpha=1 - decay)
+
+    autocast = nullcontext
+    if expert and precision == "bf16-mixed":
+        autocast = partial(torch.autocast, "cpu", torch.bfloat16, cache_enabled=False)
+    loop = plain_loop.wgan_gp_loop if CASES[case]["wasserstein"] else plain_loop.dcgan_loop
+    return loop(
+        generator, discriminator, foreach_average if expert else average_by_tensor, iter(feed(case)),
+        noise_of(torch.device("cpu")), 10**9, autocast=autocast, fused=True if expert else None,
+    )  # fmt: skip
+
+
+def feed(case: str) -> Batches:
+    """The case's batches, the same for each party."""
+    return Batches(
+        images_of(case), batch_size=CASES[case]["batch"], seed=0, flip=False, device=torch.device("cpu")
+    )  # fmt: skip
+
+
+def without_search() -> None:
+    """Let the hand-written loops skip torch's search for a GPU in each optimizer step, as the engine does."""
+    for name in CAPTURE_CHECKS:
+        if hasattr(torch.optim.Optimizer, name):
+            setattr(torch.optim.Optimizer, name, lambda _: None)
