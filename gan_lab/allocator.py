@@ -1,4 +1,4 @@
-"""Memory that a step frees and the next one asks for again."""
+"""Memory that one round frees and the next asks for again."""
 
 from __future__ import annotations
 

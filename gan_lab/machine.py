@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gan_lab.allocator import keep_freed_memory
 from gan_lab.errors import ConfigError
 
 
@@ -52,8 +53,10 @@ class Machine:
         return asdict(self)
 
     def apply(self) -> None:
-        """Set torch's process-wide switches."""
+        """Set the process-wide switches of torch and of the memory's allocator."""
         allow_tf32(self.tf32)
+        if self.device == "cpu":
+            keep_freed_memory()
 
 
 def allow_tf32(allowed: bool) -> None:

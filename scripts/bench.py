@@ -22,7 +22,6 @@ ROUNDS = [
     *((case, precision, ()) for case in ("mlp_28", "maxout_28", "dcgan_32", "dcgan_64", "wgan_gp_32")
       for precision in ("bf16-mixed", "32-true")),
     ("nothing", "32-true", ()),
-    ("nothing", "32-true", ("--log-every", "1")),
     ("nothing", "32-true", ("--no-gpu-search",)),
 ]  # fmt: skip
 
@@ -45,7 +44,7 @@ def call(script: str, *arguments: str) -> list[dict]:
 
 
 def rounds(alternations: int) -> list[dict]:
-    """Rounds of the engine against hand-written loops, with the peak memory of each alone."""
+    """Rounds of the engine against hand-written loops."""
     results = []
     for case, precision, more in ROUNDS:
         # Short rounds are noisy and cheap, long ones neither.
@@ -53,12 +52,6 @@ def rounds(alternations: int) -> list[dict]:
         (result,) = call(
             "bench_round.py", "--case", case, "--precision", precision, "--alternations", str(count), *more
         )  # fmt: skip
-        if case != "nothing" and precision == "bf16-mixed":
-            for who in ("engine", "plain", "expert"):
-                (found,) = call(
-                    "bench_round.py", "--case", case, "--precision", precision, "--memory", who
-                )
-                result[who].update(found)
         results.append(result)
     return results
 

@@ -6,8 +6,10 @@ Three processes take turns, so that none inherits what another set or left behin
 plays inside Lightning's trainer with the status line on and a record every 50 rounds. `plain` is a tutorial's loop:
 fp32, contiguous, networks of torch's usual layers, torch's default Adam, an average tensor by tensor. `expert` has the
 engine's networks and its knobs (precision, channels_last, fused Adam, foreach average, memory kept). All compute the
-same functions from the same images, latents and first weights. Ratios are of CPU time, with the interval of the median by order statistics; wall time stands beside it.
-`nothing` has networks of one weight: what is left is the framework's own cost.
+same functions from the same images, latents and first weights. Ratios are of CPU time, with the interval of the median
+by order statistics; wall time stands beside it.
+`nothing` has networks of one weight: what is left is the framework's own cost; there a second engine records, with
+gradient norms, every round.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 import torch
 from cases import CASES, machine, matrix_rate
 from counting import Spy
-from parties import PARTIES, loop_of, play
+from parties import LOOPS, loop_of, play
 
 
 def median_and_interval(values: list[float]) -> list[float]:
@@ -32,17 +34,19 @@ def median_and_interval(values: list[float]) -> list[float]:
     return [round(v, 5) for v in (statistics.median(values), values[cut], values[-1 - cut])]
 
 
-def alternate(about: dict[str, Any], alternations: int) -> tuple[dict, dict, dict]:
+def alternate(
+    parties: tuple[str, ...], about: dict[str, Any], alternations: int
+) -> tuple[dict, dict, dict]:
     """Let the parties take turns; their CPU and wall seconds a round, first losses and peak memory by party."""
     context = multiprocessing.get_context("spawn")
     talks, processes = {}, []
-    for party in PARTIES:
+    for party in parties:
         talks[party], theirs = context.Pipe()
         processes.append(context.Process(target=play, args=(party, about, theirs), daemon=True))
         processes[-1].start()
         theirs.close()  # so that a party that dies is noticed
     losses = {party: talk.recv() for party, talk in talks.items()}
-    times: dict[str, list[tuple[float, float]]] = {party: [] for party in PARTIES}
+    times: dict[str, list[tuple[float, float]]] = {party: [] for party in parties}
     for turn in range(alternations + 1):
         for party, talk in talks.items():
             talk.send(True)
@@ -72,9 +76,10 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
     """One case in one precision; see the module's docstring."""
     case, precision = about["case"], about["precision"]
     flops = work_of(case, precision)
-    times, losses, peaks = alternate(about, alternations)
+    parties = ("engine", *LOOPS, *(["recording"] if case == "nothing" else []))
+    times, losses, peaks = alternate(parties, about, alternations)
     result: dict[str, Any] = {
-        "case": case, "precision": precision, "batch": CASES[case]["batch"], "log_every": about["log_every"],
+        "case": case, "precision": precision, "batch": CASES[case]["batch"],
         "threads": about["threads"] or torch.get_num_threads(), "alternations": alternations,
         "rounds_per_block": CASES[case]["block"], "gflop_per_round": round(flops / 1e9, 3),
     }  # fmt: skip
@@ -84,7 +89,7 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
             "cpu_ms": round(cpu * 1e3, 4), "wall_ms": round(wall * 1e3, 4),
             "images_per_s": round(CASES[case]["batch"] / wall), "peak_mb": peaks[party],
         }  # fmt: skip
-    for loop in PARTIES[1:]:
+    for loop in LOOPS:
         pairs = list(zip(times[loop], times["engine"]))
         for index, clock in ((0, "cpu"), (1, "wall")):
             result[f"{loop}_over_engine_{clock}"] = median_and_interval(
@@ -94,6 +99,12 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
                 result[f"over_{loop}_us_{clock}"] = median_and_interval(
                     [(b[index] - a[index]) * 1e6 for a, b in pairs]
                 )
+    if case == "nothing":
+        pairs = list(zip(times["engine"], times["recording"]))
+        for index, clock in ((0, "cpu"), (1, "wall")):
+            result[f"recording_each_round_us_{clock}"] = median_and_interval(
+                [(b[index] - a[index]) * 1e6 for a, b in pairs]
+            )
     result["losses"] = losses
     if case != "nothing":
         rate = matrix_rate(precision)
@@ -107,7 +118,6 @@ def main() -> None:
     parser.add_argument("--case", choices=list(CASES), default="dcgan_32")
     parser.add_argument("--precision", choices=["32-true", "bf16-mixed"], default="bf16-mixed")
     parser.add_argument("--alternations", type=int, default=15)
-    parser.add_argument("--log-every", type=int, default=50)
     parser.add_argument("--threads", type=int, help="of each party; all cores as they come")
     parser.add_argument(
         "--no-gpu-search", action="store_true", help="in the hand-written loops, as in the engine"
@@ -115,7 +125,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    names = ("case", "precision", "log_every", "threads", "no_gpu_search")
+    names = ("case", "precision", "threads", "no_gpu_search")
     result = measure({name: getattr(options, name) for name in names}, options.alternations)
     result["gpu_search_in_loops"] = not options.no_gpu_search
     result["command"] = f"python scripts/bench_round.py {' '.join(sys.argv[1:])}"

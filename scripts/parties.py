@@ -28,7 +28,7 @@ from gan_lab.run_folder import RunFolder
 from gan_lab.trainer import make_trainer
 
 FIRST = 5  # rounds whose losses are compared
-PARTIES = ("engine", "plain", "expert")
+LOOPS = ("plain", "expert")
 
 
 class Turns:
@@ -69,7 +69,9 @@ class EngineTurns:
     def after_round(self, module) -> None:
         iteration = module.clock.iteration
         if iteration <= FIRST:
-            terms = [v for k, v in module.meter.values.items() if k.startswith("loss/discriminator/")]
+            terms = [
+                v for k, v in module.meter.values.items() if k.startswith("loss/discriminator/")
+            ]
             self.losses.append(sum(float(values[-1]) for values in terms))
         if iteration >= FIRST and iteration % self.turns.block == 0:
             module.trainer.should_stop = self.turns.over(self.losses)
@@ -84,9 +86,9 @@ def play(party: str, about: dict[str, Any], talk: Connection) -> None:
     if about["threads"]:
         torch.set_num_threads(about["threads"])
     turns = Turns(talk, CASES[about["case"]]["block"])
-    if party == "engine":
+    if party not in LOOPS:
         keep_freed_memory()  # as its Machine does at the start of a run
-        train(about, EngineTurns(turns))
+        train(about, EngineTurns(turns), log_every=1 if party == "recording" else 50)
         return
     if about["no_gpu_search"]:
         without_search()
@@ -99,13 +101,15 @@ def play(party: str, about: dict[str, Any], talk: Connection) -> None:
             next(loop)
 
 
-def train(about: dict[str, Any], turns: EngineTurns) -> None:
+def train(about: dict[str, Any], turns: EngineTurns, *, log_every: int) -> None:
     """Run the engine inside Lightning until it was told that this was all."""
-    game = game_of(about["case"], precision=about["precision"], channels_last=True)
+    game = game_of(
+        about["case"], precision=about["precision"], channels_last=True, log_every_rounds=log_every
+    )
     with tempfile.TemporaryDirectory() as folder:
         limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
         status = Status(
-            Reporter(RunFolder(folder)), every_rounds=about["log_every"], limits=limits, board={}
+            Reporter(RunFolder(folder)), every_rounds=log_every, limits=limits, board={}
         )
         game.round_callbacks = [turns, status, limits]
         config = {"strategy": {"accelerator": "cpu", "devices": 1}}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +14,7 @@ import torch
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.limits import Limits
 from gan_lab.engine.clock import KIMG, Clock
+from gan_lab.engine.meter import Taken
 from gan_lab.errors import GanLabError
 from gan_lab.loggers.reporter import Reporter
 
@@ -20,10 +23,24 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 BAR_SECONDS = 0.1
+READ_SECONDS = 0.1
+
+
+@dataclass
+class Waiting:
+    """A record whose values are still on the device."""
+
+    clock: Clock
+    taken: Taken
+    known: dict[str, float]
 
 
 class Status(AfterRound):
-    """Reads the meter every `every_rounds` rounds, records it, and shows it.
+    """Takes what the meter holds every `every_rounds` rounds, records it, and shows it.
+
+    A run that records every round would spend much of its time reading single numbers and, on a GPU, waiting for them.
+    So records wait for a moment and are read together, but never longer than until another callback looks at the run:
+    what a checkpoint or an evaluation finds is whole.
 
     On a terminal a live bar, drawn at most ten times a second; elsewhere a line at most every ten seconds.
 
@@ -44,6 +61,8 @@ class Status(AfterRound):
         self.board = board
         self.paused = 0.0
         self.terminal = sys.stderr.isatty()
+        self.waiting: list[Waiting] = []
+        self._read = -math.inf
         self._last_line = -math.inf
         self._width = 0
 
@@ -58,28 +77,49 @@ class Status(AfterRound):
         self.paused = 0.0
 
     def due(self, clock: Clock) -> bool:
-        """Every `every_rounds` rounds."""
-        return clock.iteration % self.every_rounds == 0
+        """Every `every_rounds` rounds, and while records wait."""
+        return bool(self.waiting) or clock.iteration % self.every_rounds == 0
 
     def after_round(self, module: AdversarialModule) -> None:
-        """Record the interval's means; stop the run when a loss is no number any more."""
+        """Take the interval's values; read what waits when it is time."""
         clock = module.clock
-        values = module.read_meter()
+        if clock.iteration % self.every_rounds == 0:
+            self.take(module)
+        if time.perf_counter() - self._read >= READ_SECONDS or any(
+            other.due(clock) for other in module.round_callbacks if other is not self
+        ):
+            self.read(module)
+
+    def take(self, module: AdversarialModule) -> None:
+        """Put the interval's values on the waiting list, with what the host knows."""
+        clock = module.clock
         elapsed = max(time.perf_counter() - self._since - self.paused, 1e-9)
         speed = (clock.images_seen - self._images) / elapsed
-        values["speed/images_per_s"] = speed
-        values["speed/sec_per_kimg"] = KIMG / max(speed, 1e-9)
+        known = module.rates()
+        known["speed/images_per_s"] = speed
+        known["speed/sec_per_kimg"] = KIMG / max(speed, 1e-9)
         if module.device.type == "cuda":
-            values["memory/peak_gb"] = torch.cuda.max_memory_allocated() / 2**30
+            known["memory/peak_gb"] = torch.cuda.max_memory_allocated() / 2**30
         self._mark(clock)
-        self.reporter.record(clock, values)
-        broken = [k for k, v in values.items() if k.startswith("loss/") and not math.isfinite(v)]
-        if broken:
-            raise GanLabError(
-                f"{broken[0]} is not a number any more at iteration {clock.iteration}: training has diverged. "
-                "The last checkpoint is from before; lower the learning rates, or set optimizer.<player>.clip_norm=1."
-            )
-        self.show(clock, values, speed)
+        self.waiting.append(Waiting(clock.copy(), module.meter.take(), known))
+
+    def read(self, module: AdversarialModule) -> None:
+        """Record the means of all that waits; stop the run when a loss is no number any more."""
+        waiting, self.waiting = self.waiting, []
+        self._read = time.perf_counter()
+        found = module.means([record.taken for record in waiting])
+        for record, values in zip(waiting, found, strict=True):
+            values |= record.known
+            self.reporter.record(record.clock, values)
+            broken = [k for k, v in values.items() if v - v != 0 and k.startswith("loss/")]
+            if broken:
+                raise GanLabError(
+                    f"{broken[0]} is not a number any more at iteration {record.clock.iteration}: training has "
+                    "diverged. The last checkpoint is from before; lower the learning rates, or set "
+                    "optimizer.<player>.clip_norm=1."
+                )
+        if waiting:
+            self.show(waiting[-1].clock, values, values["speed/images_per_s"])
 
     def show(self, clock: Clock, values: dict[str, float], speed: float) -> None:
         """Draw the bar or write a plain line, when the last is old enough."""
@@ -119,8 +159,16 @@ class Status(AfterRound):
         """Record the rounds since the last record."""
         del trainer
         if pl_module.clock.iteration % self.every_rounds and pl_module.meter:
-            self.after_round(pl_module)
+            self.take(pl_module)
+        self.read(pl_module)
         self.clear()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Lose no record of the rounds before it."""
+        del trainer, exception
+        # Where the disk is full this fails too, and the cause is what people need to read.
+        with suppress(GanLabError, OSError, RuntimeError):
+            self.read(pl_module)
 
 
 def clock_text(seconds: float) -> str:

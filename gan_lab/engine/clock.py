@@ -55,6 +55,10 @@ class Clock:
             "images_seen": self.images_seen,
         }
 
+    def copy(self) -> Clock:
+        """The counters as they stand."""
+        return Clock(**vars(self))
+
     def state_dict(self) -> dict[str, int]:
         """All counters as plain integers."""
         return asdict(self)

@@ -1,31 +1,33 @@
-"""Values of the last rounds, kept on the device and read once per logging interval."""
+"""Values of the last rounds, kept on the device and read when somebody wants to see them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-FEW = 16  # numbers of the CPU that are read faster one by one than stacked
+Taken = dict[str, list[Tensor | tuple[Tensor, ...]]]
+"""Values of some rounds by name, on the device; a tuple has the norms of a vector's parts."""
 
 
 class Meter:
-    """Collects values without reading them; `read` averages and synchronises once.
+    """Collects values without reading them; `take` hands them over unread, `read` averages and synchronises once.
 
     Eagerly it keeps references, which costs no operation on the device. The values of a captured step lie in memory
     that its next replay overwrites, so for those it `accumulates` sums, as part of the captured work.
     """
 
     def __init__(self) -> None:
-        self.values: dict[str, list[Tensor]] = {}
+        self.values: Taken = {}
         self.sums: dict[str, Tensor] = {}
         self.counts: Counter[str] = Counter()
         self.accumulates = False
 
     def __bool__(self) -> bool:
-        """Whether anything was added since the last read."""
+        """Whether anything was added since the last take."""
         return bool(self.values) or self.counts.total() > 0
 
     def add(self, name: str, value: Tensor) -> None:
@@ -38,6 +40,13 @@ class Meter:
         self.sums[name].add_(value.detach().float().mean())
         self.counts[name] += 1
 
+    def add_norm(self, name: str, parts: Sequence[Tensor]) -> None:
+        """Keep the norms of a vector's parts; the whole vector's norm is the value."""
+        if self.accumulates:
+            self.add(name, torch.linalg.vector_norm(torch.stack(list(parts))))
+        else:
+            self.values.setdefault(name, []).append(tuple(parts))
+
     def mark(self) -> tuple[dict[str, int], Counter[str]]:
         """How much was added so far, for `back_to`."""
         return {name: len(kept) for name, kept in self.values.items()}, self.counts.copy()
@@ -48,30 +57,53 @@ class Meter:
         self.values = {name: self.values[name][:length] for name, length in lengths.items()}
 
     def clear(self) -> None:
-        """Forget everything since the last read."""
+        """Forget everything since the last take."""
         self.values = {}
         self.counts.clear()
         if self.sums:
             torch._foreach_zero_(list(self.sums.values()))
 
-    def read(self) -> dict[str, float]:
-        """Means since the last read, by name; empties the meter."""
-        if not self:
-            return {}
-        # One number for each value, or for all values of a name where they are tensors of one shape.
-        numbers: list[Tensor] = []
-        parts: dict[str, int] = {}
-        for name, kept in self.values.items():
-            if kept[0].dim():
-                whole = kept[0] if len(kept) == 1 else torch.stack(kept)
-                kept = [whole.mean(dtype=torch.float32)]
-            numbers += kept
-            parts[name] = len(kept)
-        for name, count in self.counts.items():
-            numbers.append(self.sums[name] / count)
-            parts[name] = 1
-        few = len(numbers) <= FEW and numbers[0].is_cpu
-        read = iter([n.item() for n in numbers] if few else torch.stack(numbers).tolist())
-        result = {name: sum(islice(read, count)) / count for name, count in parts.items()}
+    def take(self) -> Taken:
+        """What was added since the last take, unread; empties the meter."""
+        taken, self.values = self.values, {}
+        if self.counts:
+            # Copies: the next replay adds to the sums themselves.
+            names = list(self.counts)
+            means = torch._foreach_div(
+                [self.sums[n] for n in names], [self.counts[n] for n in names]
+            )
+            taken.update((name, [mean]) for name, mean in zip(names, means, strict=True))
         self.clear()
-        return result
+        return taken
+
+    def read(self) -> dict[str, float]:
+        """Means since the last take, by name; empties the meter."""
+        return read([self.take()])[0]
+
+
+def read(takes: Sequence[Taken]) -> list[dict[str, float]]:
+    """The means of each take by name, all brought to the host at once."""
+    together: Taken = {}
+    for taken in takes:
+        for name, kept in taken.items():
+            together.setdefault(name, []).extend(kept)
+    if not together:
+        return [{} for _ in takes]
+    means = [_numbers(kept) for kept in together.values()]
+    every = iter(torch.cat(means).tolist())
+    numbers = {name: iter(list(islice(every, len(kept)))) for name, kept in together.items()}
+    return [
+        {name: sum(islice(numbers[name], len(kept))) / len(kept) for name, kept in taken.items()}
+        for taken in takes
+    ]
+
+
+def _numbers(kept: list[Tensor | tuple[Tensor, ...]]) -> Tensor:
+    """One float32 number for each value, on the device."""
+    whole = torch.stack(
+        [part for value in kept for part in (value if isinstance(value, tuple) else (value,))]
+    )
+    whole = whole.reshape(len(kept), -1)
+    if isinstance(kept[0], tuple):
+        return torch.linalg.vector_norm(whole, dim=1, dtype=torch.float32)
+    return whole.mean(1, dtype=torch.float32)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gan_lab.engine.clock import Clock
 from gan_lab.engine.compiling import Compiling
 from gan_lab.engine.dials import Dials
-from gan_lab.engine.meter import Meter
+from gan_lab.engine.meter import Meter, Taken, read
 from gan_lab.engine.optimizers import can_be_captured
 from gan_lab.engine.play import Play
 from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
@@ -284,9 +284,9 @@ class AdversarialModule(LightningModule):
                 self.meter.add(key, value)
         if self.ranks > 1:
             player.average_gradients(self.ranks)
-        norm = player.step(self.precision_of_step, want_norm=want_norm)
-        if norm is not None and want_norm:
-            self.meter.add(f"grad_norm/{player.name}", norm)
+        norms = player.step(self.precision_of_step, want_norm=want_norm)
+        if norms:
+            self.meter.add_norm(f"grad_norm/{player.name}", norms)
 
     def loss(self, step: Step, play: Any, weights: Mapping[str, float | Tensor]) -> Tensor:
         """The step's weighted terms added up, each noted in the meter under its name."""
@@ -326,18 +326,26 @@ class AdversarialModule(LightningModule):
                 found.update(ema.networks if ema is not None else spec.networks)
         return found
 
+    def rates(self) -> dict[str, float]:
+        """The learning rates of now, as records name them."""
+        images = self.clock.images_seen
+        return {f"lr/{name}": player.lr.at(images) for name, player in self.playing.items()}
+
     def read_meter(self) -> dict[str, float]:
-        """Means since the last read: terms, each player's loss as their sum, logits, norms, rates."""
-        values = self.meter.read()
-        record: dict[str, float] = {}
-        for name in self.playing:
-            terms = [value for key, value in values.items() if key.startswith(f"loss/{name}/")]
-            if terms:
-                record[f"loss/{name}"] = sum(terms)
-        record.update(values)
-        for name, player in self.playing.items():
-            record[f"lr/{name}"] = player.lr.at(self.clock.images_seen)
-        return record
+        """Means since the meter was last emptied, and the rates."""
+        return self.means([self.meter.take()])[0] | self.rates()
+
+    def means(self, takes: Sequence[Taken]) -> list[dict[str, float]]:
+        """Means of what was taken from the meter: each player's loss as the sum of its terms, terms, logits, norms."""
+        found = []
+        for values in read(takes):
+            record: dict[str, float] = {}
+            for name in self.playing:
+                terms = [value for key, value in values.items() if key.startswith(f"loss/{name}/")]
+                if terms:
+                    record[f"loss/{name}"] = sum(terms)
+            found.append(record | values)
+        return found
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that training changes, as tensors and plain values."""

@@ -122,22 +122,21 @@ class Player:
         ):
             gradient.copy_(mean.view_as(gradient))
 
-    def step(self, precision: Precision, *, want_norm: bool) -> Tensor | None:
-        """Unscale, clip, update and project; return the gradients' norm before clipping if wanted."""
+    def step(self, precision: Precision, *, want_norm: bool) -> Sequence[Tensor]:
+        """Unscale, clip, update and project; return norms of the gradients' parts before clipping if wanted."""
         if precision.scale != 1.0:
             precision.unscale(p.grad for p in self.parameters if p.grad is not None)
-        norm = None
+        norms: Sequence[Tensor] = ()
         if self.clip_norm is not None:
-            norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
+            norms = [nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)]
         elif want_norm:
-            gradients = [p.grad for p in self.parameters if p.grad is not None]
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            norms = torch._foreach_norm([p.grad for p in self.parameters if p.grad is not None])
         self.optimizer.step()
         if self.constraints:
             with torch.no_grad():
                 for constraint in self.constraints:
                     constraint.project(self.parameters)
-        return norm
+        return norms if want_norm else ()
 
     def changing(self) -> dict[str, list[Tensor]]:
         """Every tensor beside the weights that its updates change, by kind."""
