@@ -1,0 +1,109 @@
+"""Records wait for a moment and are read together; nobody who looks at the run can tell."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import gan_lab.callbacks.status as status_module
+from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.status import Status
+from gan_lab.errors import GanLabError
+from gan_lab.interrupts import Interrupts
+from gan_lab.loggers.reporter import Reporter
+from gan_lab.run_folder import RunFolder
+from tests.conftest import batches, dcgan, play_rounds
+
+
+class Looker:
+    """Another callback, due in some rounds, that reads what was recorded."""
+
+    def __init__(self, folder, rounds):
+        self.folder, self.rounds = folder, rounds
+        self.seen = {}
+
+    def due(self, clock):
+        return clock.iteration in self.rounds
+
+    def after_round(self, module):
+        self.seen[module.clock.iteration] = [r["iteration"] for r in self.folder.records()]
+
+
+def play(path, monkeypatch, *, wait, rounds=12, lookers=(), every=1, break_at=None):
+    """Rounds of a small game with a Status that reads after `wait` seconds; returns folder, looker and status."""
+    monkeypatch.setattr(status_module, "READ_SECONDS", wait)
+    folder = RunFolder(path)
+    path.mkdir()
+    game = dcgan(log_every_rounds=every)
+    limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
+    status = Status(Reporter(folder), every_rounds=every, limits=limits, board={})
+    looker = Looker(folder, lookers)
+    game.round_callbacks = [status, looker]
+    status.on_train_start(None, game)
+    status._read = status._since  # a first record is read at once; let it wait too
+    stream = batches(8)
+    for done in range(1, rounds + 1):
+        if done == break_at:
+            game.generator.layers[0].weight.data.fill_(math.nan)
+        play_rounds(game, stream, 1)
+    return folder, looker, status, game
+
+
+def without_speed(folder):
+    return [
+        {k: v for k, v in record.items() if not k.startswith("speed/")}
+        for record in folder.records()
+    ]
+
+
+def test_records_that_waited_are_those_that_did_not(tmp_path, monkeypatch):
+    waited, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9)
+    assert not list(waited.records())
+    assert len(status.waiting) == 12
+    status.on_train_end(None, game)
+    at_once, *_ = play(tmp_path / "b", monkeypatch, wait=0.0)
+    mine, other = without_speed(waited), without_speed(at_once)
+    assert [r["iteration"] for r in mine] == list(range(1, 13))
+    assert {"loss/generator", "grad_norm/discriminator", "logits/real", "lr/generator"} <= mine[
+        0
+    ].keys()
+    assert mine[0]["loss/generator"] != mine[1]["loss/generator"]
+    for a, b in zip(mine, other, strict=True):
+        assert a == pytest.approx(b, rel=1e-6)
+
+
+def test_whoever_else_is_due_finds_every_record(tmp_path, monkeypatch):
+    # Round 5 is between two records, which come every third round.
+    _, looker, _, _ = play(tmp_path / "a", monkeypatch, wait=1e9, lookers=(5, 6), every=3)
+    assert looker.seen == {5: [3], 6: [3, 6]}
+
+
+def test_a_loss_that_is_no_number_is_named_by_its_round_and_nothing_follows(tmp_path, monkeypatch):
+    folder, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9, break_at=8)
+    with pytest.raises(GanLabError, match=r"loss/\S+ is not a number any more at iteration 8:"):
+        status.read(game)
+    records = list(folder.records())
+    assert [record["iteration"] for record in records] == list(range(1, 9))
+    assert records[-1]["loss/discriminator"] is None
+
+
+def test_an_error_elsewhere_loses_no_record(tmp_path, monkeypatch):
+    folder, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9)
+    status.on_exception(None, game, RuntimeError("elsewhere"))
+    assert len(list(folder.records())) == 12
+
+
+def test_the_norm_of_a_vector_is_that_of_its_parts():
+    from gan_lab.engine.meter import Meter, read
+
+    takes = []
+    meter = Meter()
+    for scale in (1.0, 2.0):
+        meter.add_norm("grad_norm/x", [torch.tensor(3.0 * scale), torch.tensor(4.0 * scale)])
+        meter.add("loss/x", torch.full((4,), scale))
+        takes.append(meter.take())
+    assert read([*takes, meter.take()]) == [
+        {"grad_norm/x": 5.0, "loss/x": 1.0}, {"grad_norm/x": 10.0, "loss/x": 2.0}, {},
+    ]  # fmt: skip
