@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -25,10 +26,12 @@ import torch
 from bench_evaluation import drawn_weights
 from cases import CASES, game_of, images_of, machine, matrix_rate, noise_of
 from counting import Spy
+from ordinary import make_ordinary
 
 from gan_lab.data.sampler import Batches
 from gan_lab.machine import Machine
-from gan_lab.metrics.inception import InceptionFeatures
+from gan_lab.metrics.fid import Fid
+from gan_lab.sampling import Sampler
 
 MODES = {
     "engine, fp32": {},
@@ -61,8 +64,9 @@ class Rounds:
 
 
 def plain(case: str, device: torch.device, batch: int):
-    """The tutorial's loop on the same device."""
+    """The tutorial's loop on the same device, with networks of torch's usual layers."""
     game = game_of(case).to(device)
+    make_ordinary(game)
     average = [p.detach().clone() for p in game.generator.parameters()]
 
     @torch.no_grad()
@@ -149,24 +153,25 @@ def measure(case: str, device: torch.device, *, batch: int, block: int, alternat
     return result
 
 
+class Noise:
+    """A data set of noise, for statistics of reals."""
+
+    splits = ("train",)
+
+    def load(self, _split: str):
+        return images_of("dcgan_64")
+
+
 def evaluation(device: torch.device, count: int, folder: Path) -> dict:
-    """Seconds for so many images of a dcgan 64 through the 2048 features, in uint8 as a metric does it."""
-    extractor = InceptionFeatures(drawn_weights(folder), feature=2048, device=device)
+    """Seconds of a whole evaluation of a dcgan 64, at its defaults but for the weights."""
+    os.environ["GAN_LAB_CACHE"] = str(folder)
+    reals = 4096 if device.type == "cuda" else count
+    drawn_weights(folder)
+    metric = Fid(num_samples=count, num_reals=reals, weights=str(folder / "drawn.pth"))
+    metric.prepare(Noise(), device)
     game = game_of("dcgan_64").to(device)
-    total = torch.zeros(2048, 2048, dtype=torch.float64, device=device)
-    batch = min(256, count)
-    synchronise(device)
-    start = time.perf_counter()
-    with torch.no_grad():
-        for _ in range(0, count, batch):
-            images = game.generator(torch.randn(batch, 128, device=device))
-            features = extractor.features(
-                ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            )
-            exact = features.double()
-            total += exact.T @ exact
-    synchronise(device)
-    return {"images": count, "seconds": time.perf_counter() - start}
+    score = metric.score(Sampler(game, game.averaged_networks(), batch_norm="running"))
+    return {"images": count, "batch": metric.batch_size, "seconds": score.seconds}
 
 
 def main() -> None:

@@ -39,6 +39,9 @@ class Score(NamedTuple):
     seconds: float
 
 
+BATCH_SIZES = {"cpu": 64, "cuda": 256}
+
+
 class Metric:
     """A distance between generated images and reals in the features of a fixed network.
 
@@ -46,7 +49,7 @@ class Metric:
         every_kimg: evaluate when so many thousand training images were seen; 0 for the end only.
         num_samples: generated images.
         num_reals: reals, a fixed subset; None for all of the split.
-        batch_size: images at once; bounds memory and does not change the value.
+        batch_size: images at once; bounds memory and does not change the value. None: 64 on a CPU, 256 on a GPU.
         split: of the data set, whose images are the reals.
         batch_norm: `running` or `batch` statistics in the generator; read by the caller.
     """
@@ -59,7 +62,7 @@ class Metric:
         every_kimg: float,
         num_samples: int,
         num_reals: int | None,
-        batch_size: int,
+        batch_size: int | None,
         split: str,
         batch_norm: str,
     ) -> None:
@@ -67,12 +70,13 @@ class Metric:
         in_range("metrics.num_samples", num_samples, low=2)
         if num_reals is not None:
             in_range("metrics.num_reals", num_reals, low=2)
-        in_range("metrics.batch_size", batch_size, low=1)
+        if batch_size is not None:
+            in_range("metrics.batch_size", batch_size, low=1)
         one_of("metrics.batch_norm", batch_norm, ("running", "batch"))
         self.every_kimg = every_kimg
         self.num_samples = num_samples
         self.num_reals = num_reals
-        self.batch_size = batch_size
+        self._wished_batch_size = batch_size
         self.split = split
         self.batch_norm = batch_norm
         self.notes: tuple[str, ...] = ()
@@ -106,6 +110,7 @@ class Metric:
                 f"metrics.split={self.split}: this data set has {', '.join(source.splits)}"
                 f"{nearest(self.split, source.splits)}"
             )
+        self.batch_size = self._wished_batch_size or BATCH_SIZES[device.type]
         with untouched_randomness(device):
             self.extractor = self.make_extractor(device)
             images = source.load(self.split)
