@@ -309,9 +309,10 @@ class _Run:
         if limits.reached(game.clock):
             self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
             return evaluation
+        # Saved behind the last records, before an evaluation that may take long.
         before = [SaveBeforeTheEnd(checkpoints)] if self.first else []
         signals = SignalsAfterLightning(self.interrupts)
-        trainer = make_trainer(config, [*before, *callbacks, signals])
+        trainer = make_trainer(config, [*callbacks[:1], *before, *callbacks[1:], signals])
         self.interrupts.deferred = True
         try:
             trainer.fit(game, datamodule=data)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -75,7 +76,9 @@ def main() -> None:
         },
         "last": scored[-1],
         "evaluated_again": json.loads(again.read_text()),
-        "images_per_s": max(r.get("speed/images_per_s") or 0 for r in records),
+        "images_per_s": statistics.median(
+            r["speed/images_per_s"] for r in records if "speed/images_per_s" in r
+        ),
     }
     (options.out / "session.json").write_text(json.dumps(result, indent=1) + "\n")
     bench = [

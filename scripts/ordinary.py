@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lab.networks.layers.flatten import Flatten
 from gan_lab.networks.layers.pixels import FromPixels, ToPixels
@@ -30,8 +31,14 @@ USUAL: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def make_ordinary(network: nn.Module) -> nn.Module:
-    """Exchange the layers in place; parameters and their names stay. Returns the network."""
+    """Exchange the layers in place; parameters and their names stay. Returns the network.
+
+    Raises:
+        TypeError: for spectrally normalised networks, whose layers have classes of their own.
+    """
     for module in network.modules():
+        if is_parametrized(module):
+            raise TypeError(f"{type(module).__name__}: a normalised layer has no usual form here")
         if type(module) in USUAL:
             module.__class__ = USUAL[type(module)]
     return network

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import resource
+import re
 import tempfile
 import time
 from contextlib import nullcontext
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import plain_loop
@@ -50,7 +51,7 @@ class Turns:
         else:
             self.talk.send(tuple((b - a) / self.block for a, b in zip(self.since, now())))
         if not self.talk.recv():
-            self.talk.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+            self.talk.send(peak_mb())
             return True
         self.since = now()
         return False
@@ -75,6 +76,12 @@ class EngineTurns:
             self.losses.append(sum(float(values[-1]) for values in terms))
         if iteration >= FIRST and iteration % self.turns.block == 0:
             module.trainer.should_stop = self.turns.over(self.losses)
+
+
+def peak_mb() -> int:
+    """This process's peak resident memory; rusage's would begin with that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024
 
 
 def now() -> tuple[float, float]:

@@ -83,6 +83,7 @@ def train(overrides, *, batch, every, rounds=None, seconds=1e9, path=None, count
         torch.set_num_threads(1)  # a second one has nothing to win
     config = OmegaConf.to_container(compose(["strategy=cpu", *overrides]), resolve=True)
     parts = build(config)
+    parts.machine.apply()
     if path is None:
         shape = (count, parts.source.channels, parts.source.resolution, parts.source.resolution)
         pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))

@@ -38,7 +38,7 @@ def rounds(bench: dict) -> str:
             r["case"], r["precision"], *(f"{r[who]['wall_ms']:.1f}" for who in sides),
             r["engine"]["images_per_s"], f"**{interval(r['plain_over_engine_cpu'])}**",
             interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]),
-            r["share_of_floor"], " / ".join(str(r[who]["peak_mb"]) for who in sides),
+            r["share_of_floor"], " / ".join(str(r[who].get("peak_mb", "-")) for who in sides),
         ))  # fmt: skip
     return table(head, rows)
 

@@ -20,7 +20,7 @@ class AfterRound(Callback):
     """
 
     def due(self, clock: Clock) -> bool:
-        """Whether `after_round` must be called now."""
+        """Whether `after_round` must be called now; may be asked more than once a round, and changes nothing."""
         raise NotImplementedError
 
     def after_round(self, module: AdversarialModule) -> None:

@@ -100,10 +100,10 @@ def read(takes: Sequence[Taken]) -> list[dict[str, float]]:
 
 def _numbers(kept: list[Tensor | tuple[Tensor, ...]]) -> Tensor:
     """One float32 number for each value, on the device."""
-    whole = torch.stack(
-        [part for value in kept for part in (value if isinstance(value, tuple) else (value,))]
-    )
-    whole = whole.reshape(len(kept), -1)
+    parts = [value if isinstance(value, tuple) else (value,) for value in kept]
+    if len({(len(value), value[0].shape) for value in parts}) > 1:
+        return torch.cat([_numbers([value]) for value in kept])
+    whole = torch.stack([part for value in parts for part in value]).reshape(len(kept), -1)
     if isinstance(kept[0], tuple):
-        return torch.linalg.vector_norm(whole, dim=1, dtype=torch.float32)
+        return torch.linalg.vector_norm(whole, dim=1).float()
     return whole.mean(1, dtype=torch.float32)

@@ -60,7 +60,7 @@ class RoundCallback(Protocol):
     """Called after a round when it says it is due; the check runs every round and must be cheap."""
 
     def due(self, clock: Clock) -> bool:
-        """Whether to call `after_round` now; host integers only."""
+        """Whether to call `after_round` now; host integers only, and asked more than once a round."""
 
     def after_round(self, module: AdversarialModule) -> None:
         """Do the work."""

@@ -76,7 +76,8 @@ class Metric:
         self.every_kimg = every_kimg
         self.num_samples = num_samples
         self.num_reals = num_reals
-        self._wished_batch_size = batch_size
+        self._fixed_batch_size = batch_size
+        self.batch_size = batch_size or BATCH_SIZES["cpu"]
         self.split = split
         self.batch_norm = batch_norm
         self.notes: tuple[str, ...] = ()
@@ -110,7 +111,7 @@ class Metric:
                 f"metrics.split={self.split}: this data set has {', '.join(source.splits)}"
                 f"{nearest(self.split, source.splits)}"
             )
-        self.batch_size = self._wished_batch_size or BATCH_SIZES[device.type]
+        self.batch_size = self._fixed_batch_size or BATCH_SIZES[device.type]
         with untouched_randomness(device):
             self.extractor = self.make_extractor(device)
             images = source.load(self.split)

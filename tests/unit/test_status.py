@@ -32,7 +32,7 @@ class Looker:
 
 
 def play(path, monkeypatch, *, wait, rounds=12, lookers=(), every=1, break_at=None):
-    """Rounds of a small game with a Status that reads after `wait` seconds; returns folder, looker and status."""
+    """Rounds of a small game with a Status that reads after `wait` seconds; returns folder, looker, status and game."""
     monkeypatch.setattr(status_module, "READ_SECONDS", wait)
     folder = RunFolder(path)
     path.mkdir()
@@ -42,7 +42,6 @@ def play(path, monkeypatch, *, wait, rounds=12, lookers=(), every=1, break_at=No
     looker = Looker(folder, lookers)
     game.round_callbacks = [status, looker]
     status.on_train_start(None, game)
-    status._read = status._since  # a first record is read at once; let it wait too
     stream = batches(8)
     for done in range(1, rounds + 1):
         if done == break_at:
@@ -107,3 +106,37 @@ def test_the_norm_of_a_vector_is_that_of_its_parts():
     assert read([*takes, meter.take()]) == [
         {"grad_norm/x": 5.0, "loss/x": 1.0}, {"grad_norm/x": 10.0, "loss/x": 2.0}, {},
     ]  # fmt: skip
+
+
+def test_norms_of_unequal_numbers_of_parts():
+    from gan_lab.engine.meter import Meter
+
+    meter = Meter()
+    for parts in ([3.0, 4.0], [2.0, 2.0, 1.0], [5.0, 12.0, 0.0, 0.0]):
+        meter.add_norm("grad_norm/x", [torch.tensor(part, dtype=torch.float64) for part in parts])
+    assert meter.read() == {"grad_norm/x": pytest.approx((5.0 + 3.0 + 13.0) / 3)}
+
+
+def test_speed_is_that_of_rounds_which_the_device_has_finished(tmp_path, monkeypatch):
+    # A device that works for a second when it is asked for its numbers, as a GPU with a full queue does.
+    now = [0.0]
+    monkeypatch.setattr(status_module.time, "perf_counter", lambda: now[0])
+    _, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9)
+    means = game.means
+
+    def slow(takes):
+        now[0] += 1.0
+        return means(takes)
+
+    game.means = slow
+    status.read(game)
+    speeds = {record["speed/images_per_s"] for record in status.reporter.folder.records()}
+    assert speeds == {12 * 8.0}
+
+
+def test_a_waiting_loss_that_is_no_number_stops_before_another_callback_acts(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Looker, "after_round", lambda *_: pytest.fail("a checkpoint would be saved")
+    )
+    with pytest.raises(GanLabError, match="at iteration 8: training has diverged"):
+        play(tmp_path / "a", monkeypatch, wait=1e9, lookers=(10,), break_at=8)

@@ -1,9 +1,8 @@
 """The 4x4 convolutions with a stride of 2 between images and features, as 2x2 convolutions over blocks of pixels.
 
-With one or three channels on one side a convolution fills a fraction of a processor's vectors: DCGAN's two layers did
-a hundredth of its work in a tenth of its time (docs/performance.md). With each 2x2 pixels as four channels the same
-sums run up to three times as fast. Parameters, and the function up to rounding, are those of the usual layers, which
-GPUs run: there each further kernel counts.
+With one or three channels on one side a convolution fills a fraction of a processor's vectors. With each 2x2 pixels as
+four channels the same sums run up to twice as fast where it matters (docs/performance.md). Parameters, and the function
+up to rounding, are those of the usual layers, which GPUs run: there each further kernel counts.
 """
 
 from __future__ import annotations
