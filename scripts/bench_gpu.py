@@ -6,7 +6,7 @@
 The baseline is fp32, contiguous, torch's default Adam, with TF32 on, and so is TF32 in the engine. For each case: time
 of a round in each mode (blocks alternate, synchronised at their ends), images/s, the share of the floor (FLOPs over the
 rate of a large bf16 product), whether ten captured rounds end in the weights of ten eager ones, and whether the loader
-keeps up. At the end 50,000 generated images go through Inception at 2048 features, with drawn weights.
+keeps up. At the end a whole evaluation of 50,000 generated images at 2048 features, with drawn weights.
 """
 
 from __future__ import annotations
