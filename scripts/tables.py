@@ -46,7 +46,7 @@ def rounds(bench: dict) -> str:
 def nothing(bench: dict) -> str:
     """The framework's own cost."""
     rows = []
-    for r in bench["rounds"]:
+    for r in (*bench["rounds"], *bench.get("rounds_again", ())):
         if r["case"] == "nothing":
             loop = (
                 "as torch ships" if r["gpu_search_in_loops"] else "without torch's search for a GPU"
