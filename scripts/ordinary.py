@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from gan_lab.networks.layers.flatten import Flatten
 from gan_lab.networks.layers.pixels import FromPixels, ToPixels
 from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv
+from gan_lab.networks.layers.strided import DoublingConv, HalvingConv
 
 
 class _Halved(nn.Conv2d):
@@ -27,6 +28,8 @@ USUAL: dict[type[nn.Module], type[nn.Module]] = {
     ToPixels: nn.ConvTranspose2d,
     ConvThenHalve: _Halved,
     DoubleThenConv: _Doubled,
+    HalvingConv: nn.Conv2d,
+    DoublingConv: nn.ConvTranspose2d,
 }
 
 

@@ -22,6 +22,7 @@ from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.layers.pixels import FromPixels, ToPixels
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.layers.spectral import normalise_spectrally
+from gan_lab.networks.layers.strided import DoublingConv, HalvingConv
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.ranges import in_range, one_of
 
@@ -62,7 +63,7 @@ class DcganGenerator(nn.Module):
             *_activation(nn.ReLU(), widths[0], norm=norm, dropout=dropout),
         ]
         for coarse, fine in pairwise(widths):
-            layers.append(nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1, bias=bias))
+            layers.append(DoublingConv(coarse, fine, bias=bias))
             layers += _activation(nn.ReLU(), fine, norm=norm, dropout=dropout)
         layers.append(ToPixels(widths[-1], channels))
         self.layers = nn.Sequential(*layers, nn.Tanh())
@@ -107,7 +108,7 @@ class DcganDiscriminator(nn.Module):
         ]
         for fine, coarse in pairwise(widths):
             bias = norm == "none"  # as in the generator
-            layers.append(nn.Conv2d(fine, coarse, 4, stride=2, padding=1, bias=bias))
+            layers.append(HalvingConv(fine, coarse, bias=bias))
             layers += _activation(nn.LeakyReLU(0.2), coarse, norm=norm, dropout=dropout)
         self.body = nn.Sequential(*layers, Flatten())
         self.head = LogitHead(widths[-1] * 16)

@@ -10,9 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from gan_lab.networks.layers import strided
 from gan_lab.networks.layers.flatten import Flatten
 from gan_lab.networks.layers.pixels import FromPixels, ToPixels
 from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv
+from gan_lab.networks.layers.strided import DoublingConv, HalvingConv, _Strided, _WeightGradient
 from tests.conftest import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
@@ -45,6 +47,54 @@ def test_first_and_second_derivatives_are_the_usual_layers(kind, inside, outside
     assert [name for name, _ in layer.named_parameters()] == names
     for mine, theirs in zip(fast, usual, strict=True):
         assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_strided_layers_and_their_penalties_are_the_usual_ones(transposed) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(4, 5, 4, 4, dtype=torch.float64, requires_grad=True)
+    small, large = torch.randn(2, 4, 4, 3).double(), torch.randn(2, 5, 8, 6).double()
+    x = small if transposed else large
+    function = F.conv_transpose2d if transposed else F.conv2d
+
+    def usual(x):
+        return function(x, weight, stride=2, padding=1)
+
+    def derivatives_of(layer):
+        leaf = x.clone().requires_grad_()
+        y = layer(leaf)
+        slopes = torch.autograd.grad((y**3).sum(), [leaf, weight], create_graph=True)
+        penalty = sum(slope.square().sum() for slope in slopes)
+        return [y, *slopes, *torch.autograd.grad(penalty, [leaf, weight])]
+
+    fast = derivatives_of(lambda x: _Strided.apply(x, weight, transposed))
+    for mine, theirs in zip(fast, derivatives_of(usual), strict=True):
+        assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("kind", "pixels"), [(HalvingConv, 16), (DoublingConv, 8)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_strided_layers_in_bf16_take_the_product_and_are_as_near_to_fp32_as_torchs(
+    kind, pixels, bias, monkeypatch
+) -> None:
+    torch.manual_seed(0)
+    layer = kind(8, 6, bias=bias)
+    x = torch.randn(4, 8, pixels, pixels)
+    products = []
+    apply = _WeightGradient.apply
+    monkeypatch.setattr(_WeightGradient, "apply", lambda *a: products.append(1) or apply(*a))
+
+    def gradient(few):
+        monkeypatch.setattr(strided, "FEW", few or 0)
+        layer.weight.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=few is not None, cache_enabled=False):
+            layer(x).square().sum().backward()
+        return layer.weight.grad
+
+    exact, fast, torchs = gradient(None), gradient(8), gradient(0)
+    assert len(products) == 1, "only the second has few enough pixels"
+    scale = exact.abs().max()
+    assert (fast - exact).abs().max() < 1.5 * (torchs - exact).abs().max() + 1e-3 * scale
 
 
 def test_a_mean_behind_a_convolution_by_hand() -> None:
