@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
     """Let malloc keep what is freed instead of giving it back to the system.
 
     Every round allocates and frees the same activations. By default glibc maps the large ones anew each time and trims
-    its heap, and the system clears them page by page: 19,000 page faults in a round of WGAN-GP, a tenth of its time
-    (docs/performance.md). Other C libraries are left as they are.
+    its heap, and the system clears them page by page: 19,000 page faults in a round of WGAN-GP, an eighth of
+    its time, before its layers were fused (docs/performance.md). Other C libraries are left as they are.
 
     Returns:
         Whether it could be set.

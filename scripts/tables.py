@@ -35,7 +35,7 @@ def rounds(bench: dict) -> str:
             continue
         sides = ("plain", "expert", "engine")
         rows.append((
-            r["case"], r["precision"], *(f"{r[who]['wall_ms']:.1f}" for who in sides),
+            r["case"] + (" *" if "disturbed" in r else ""), r["precision"], *(f"{r[who]['wall_ms']:.1f}" for who in sides),
             r["engine"]["images_per_s"], f"**{interval(r['plain_over_engine_cpu'])}**",
             interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]),
             r["share_of_floor"], " / ".join(str(r[who].get("peak_mb", "-")) for who in sides),
@@ -50,7 +50,7 @@ def nothing(bench: dict) -> str:
         if r["case"] == "nothing":
             loop = (
                 "as torch ships" if r["gpu_search_in_loops"] else "without torch's search for a GPU"
-            )
+            ) + (" *" if "disturbed" in r else "")
             rows.append((
                 loop, f"{r['plain']['cpu_ms'] * 1e3:.0f}", f"{r['engine']['cpu_ms'] * 1e3:.0f}",
                 interval(r["over_plain_us_cpu"], 0), interval(r["over_expert_us_cpu"], 0),

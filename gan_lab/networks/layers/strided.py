@@ -4,7 +4,7 @@ Both, and all their derivatives, are parts of one sum over features `small` (N, 
 (N, B, 2 H, 2 W) and a weight (A, B, 4, 4), linear in each of the three: a convolution is its derivative by `small`, a
 transposed one by `large`, a weight gradient by the weight. In bfloat16 torch computes the last on a CPU at half the
 rate of the others where there are few pixels and many channels; as one matrix product over unfolded windows it takes
-45 to 85 % of the time (docs/performance.md). That product is used there, and torch's layers everywhere else.
+45 to 87 % of the time (docs/performance.md). That product is used there, and torch's layers everywhere else.
 """
 
 from __future__ import annotations
