@@ -35,7 +35,8 @@ def rounds(bench: dict) -> str:
             continue
         sides = ("plain", "expert", "engine")
         rows.append((
-            r["case"] + (" *" if "disturbed" in r else ""), r["precision"], *(f"{r[who]['wall_ms']:.1f}" for who in sides),
+            r["case"] + (" *" if "disturbed" in r else ""), r["precision"],
+            *(f"{r[who]['wall_ms']:.1f}" for who in sides),
             r["engine"]["images_per_s"], f"**{interval(r['plain_over_engine_cpu'])}**",
             interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]),
             r["share_of_floor"], " / ".join(str(r[who].get("peak_mb", "-")) for who in sides),
