@@ -65,6 +65,8 @@ class TutorialGenerator(nn.Module):
 class TutorialDiscriminator(nn.Module):
     """784-512-256-1 units, half a million weights."""
 
+    one_pass = True  # as the library's perceptron
+
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(

@@ -130,6 +130,21 @@ def play_rounds(game, stream, rounds):
     return game
 
 
+def gradients_of(game, step, player, batch, **options):
+    """Make one update and return its gradients by parameter, None where there is none."""
+    found, step_of_optimizer = [], player.step
+
+    def keep(*arguments, **keywords):
+        found.extend(parameter.grad for parameter in player.parameters)
+        return step_of_optimizer(*arguments, **keywords)
+
+    player.step = keep
+    game.update(step, player, batch, **options)
+    player.step = step_of_optimizer
+    assert all(p.grad is None for p in game.parameters()), "gradients outlive their update"
+    return found
+
+
 def weights(game):
     """Every tensor that training changes, by name, cloned."""
     found = {f"networks/{k}": v.clone() for k, v in game.state_dict().items()}

@@ -10,7 +10,7 @@ import torch
 from gan_lab.checkpoint import load_checkpoint
 from gan_lab.config.build import build
 from gan_lab.train import main
-from tests.conftest import REPOSITORY, batches, play_rounds
+from tests.conftest import REPOSITORY, batches, gradients_of, play_rounds
 
 COMMAND = [
     f"--config-dir={REPOSITORY / 'tests' / 'toy' / 'conf'}", "model=twins", "allow_targets=[tests.]",
@@ -74,11 +74,13 @@ def test_the_tie_reaches_both_generators_and_no_discriminator(twins):
     step = next(s for s in twins.script if s.player == "generators")
     only_tie = type(step)("generators", {"tie": step.terms["tie"]})
     batch = next(batches(resolution=16))
-    twins.update(only_tie, twins.playing["generators"], batch)
-    for network in (twins.generator_a, twins.generator_b):
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
-    for network in (twins.discriminator_a, twins.discriminator_b):
-        assert all(p.grad is None for p in network.parameters())
+    player = twins.playing["generators"]
+    gradients = gradients_of(twins, only_tie, player, batch)
+    of_generators = [*twins.generator_a.parameters(), *twins.generator_b.parameters()]
+    assert {id(p) for p in player.parameters} == {id(p) for p in of_generators}
+    assert all(g is not None and g.abs().sum() > 0 for g in gradients)
+    of_discriminators = [*twins.discriminator_a.parameters(), *twins.discriminator_b.parameters()]
+    assert not any(p.requires_grad for p in of_discriminators)
 
 
 def test_it_trains_by_the_public_api(twins):

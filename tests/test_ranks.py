@@ -54,7 +54,7 @@ def test_gradients_are_averaged_over_ranks():
 
 def test_the_mean_of_two_ranks_is_the_large_batch():
     """What average_gradients computes, without processes: the mean of equal parts' gradients."""
-    from tests.conftest import batches, dcgan
+    from tests.conftest import batches, dcgan, gradients_of
 
     game = dcgan(norm="none")
     game.configure_optimizers()
@@ -66,10 +66,8 @@ def test_the_mean_of_two_ranks_is_the_large_batch():
 
         game.options = replace(game.options, accumulate=accumulate)
         game.let_move(player)
-        player.optimizer.zero_grad()
         state = {k: v.clone() for k, v in game.state_dict().items()}
-        game.update(step, player, whole)
-        found = [p.grad.clone() for p in player.parameters]
+        found = gradients_of(game, step, player, whole)
         game.load_state_dict(state)
         return found
 

@@ -285,6 +285,7 @@ class AdversarialModule(LightningModule):
         if self.ranks > 1:
             player.average_gradients(self.ranks)
         norms = player.step(self.precision_of_step, want_norm=want_norm)
+        player.forget_gradients()  # so that the next player's lie where these did, and both in the cache
         if norms:
             self.meter.add_norm(f"grad_norm/{player.name}", norms)
 

@@ -56,12 +56,40 @@ class ImagePlay(Play):
     @lazy
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
+        if self.in_one_pass:
+            return self._on_both[0]
         return self._judge(self.real, twice=self.wants_gradient("real"))
 
     @lazy
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
+        if self.in_one_pass:
+            return self._on_both[1]
         return self._judge(self.fake, twice=self.wants_gradient("fake"))
+
+    @property
+    def in_one_pass(self) -> bool:
+        """Whether reals and fakes go through the discriminator together.
+
+        In the step that reads both, where the network asks for it (`one_pass`) and no term differentiates at them.
+        """
+        return (
+            getattr(self.game.discriminator, "one_pass", False)
+            and self.in_main_step
+            and not self.step.differentiates & {"real", "fake"}
+        )
+
+    @property
+    def in_main_step(self) -> bool:
+        """Whether this is the discriminator's step with the adversarial loss."""
+        return self.step.player == "discriminator" and "adversarial" in self.step.terms
+
+    @lazy
+    def _on_both(self) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        logits, features = self._judge(torch.cat([self.real, self.fake]), twice=False)
+        halves = [None, None] if features is None else features.chunk(2)
+        real, fake = map(DiscriminatorOutput, logits.chunk(2), halves)
+        return real, fake
 
     def discriminate(self, images: Tensor) -> DiscriminatorOutput:
         """The discriminator on any other images; a penalty differentiates through it twice."""
@@ -73,7 +101,7 @@ class ImagePlay(Play):
 
     def observe(self) -> Mapping[str, Tensor]:
         """Logits of reals and fakes in the discriminator's main step."""
-        if self.step.player != "discriminator" or "adversarial" not in self.step.terms:
+        if not self.in_main_step:
             return {}
         return {"logits/real": self.on_real.logits, "logits/fake": self.on_fake.logits}
 

@@ -19,7 +19,15 @@ from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from gan_lab.penalties.gradient import R1, R2, Dragan, GradientPenalty
 from gan_lab.penalties.weights import WeightClipping
-from tests.conftest import batches, dcgan, differing, play_rounds, weights, wgan_gp
+from tests.conftest import (
+    batches,
+    dcgan,
+    differing,
+    gradients_of,
+    play_rounds,
+    weights,
+    wgan_gp,
+)
 
 
 def step_of(game, player):
@@ -115,8 +123,8 @@ def test_a_lazy_step_has_the_interval_as_gain():
         game.configure_optimizers()
         (lazy,) = [s for s in game.script if "r1" in s.terms]
         step = Step("discriminator", {"r1": lazy.terms["r1"]}, every)
-        game.update(step, game.playing["discriminator"], next(batches()))
-        return [p.grad for p in game.discriminator.parameters() if p.grad is not None]
+        found = gradients_of(game, step, game.playing["discriminator"], next(batches()))
+        return [gradient for gradient in found if gradient is not None]
 
     for one, four in zip(gradients(1), gradients(4), strict=True):
         assert_close(four, 4 * one, rtol=1e-5, atol=1e-9)
@@ -133,8 +141,9 @@ def test_clipping_bounds_the_gradients():
     game.configure_optimizers()
     player = game.playing["discriminator"]
     player.clip_norm = 1e-3
-    game.update(step_of(game, "discriminator"), player, next(batches()), want_norm=True)
-    norm = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in player.parameters]))
+    step = step_of(game, "discriminator")
+    gradients = gradients_of(game, step, player, next(batches()), want_norm=True)
+    norm = torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]))
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
     assert game.meter.read()["grad_norm/discriminator"] > 1e-3, "the norm before clipping is logged"
 
