@@ -8,8 +8,8 @@ fp32, contiguous, networks of torch's usual layers, torch's default Adam, an ave
 engine's networks and its knobs (precision, channels_last, fused Adam, foreach average, memory kept). All compute the
 same functions from the same images, latents and first weights. Ratios are of CPU time, with the interval of the median
 by order statistics; wall time stands beside it.
-`nothing` has networks of one weight: what is left is the framework's own cost; there a second engine records, with
-gradient norms, every round.
+`nothing` has networks of one weight: what is left is the framework's own cost; there another process alternates
+between the engine as it is and the engine that records, with gradient norms, every round.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
         "threads": about["threads"] or torch.get_num_threads(), "alternations": alternations,
         "rounds_per_block": CASES[case]["block"], "gflop_per_round": round(flops / 1e9, 3),
     }  # fmt: skip
+    more = times.pop("recording", [])
     for party, taken in times.items():
         cpu, wall = (statistics.median(t[i] for t in taken) for i in (0, 1))
         result[party] = {
@@ -99,11 +100,10 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
                 result[f"over_{loop}_us_{clock}"] = median_and_interval(
                     [(b[index] - a[index]) * 1e6 for a, b in pairs]
                 )
-    if case == "nothing":
-        pairs = list(zip(times["engine"], times["recording"]))
+    if more:
         for index, clock in ((0, "cpu"), (1, "wall")):
             result[f"recording_each_round_us_{clock}"] = median_and_interval(
-                [(b[index] - a[index]) * 1e6 for a, b in pairs]
+                [taken[index] * 1e6 for taken in more]
             )
     result["losses"] = losses
     if case != "nothing":

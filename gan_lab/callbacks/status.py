@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -84,10 +85,12 @@ class Status(AfterRound):
         clock = module.clock
         if clock.iteration % self.every_rounds == 0:
             self.take(module)
-        if time.perf_counter() - self._since >= READ_SECONDS or any(
-            other.due(clock) for other in module.round_callbacks if other is not self
-        ):
+        if time.perf_counter() - self._since >= READ_SECONDS or self.another_is_due(module):
             self.read(module)
+
+    def another_is_due(self, module: AdversarialModule) -> bool:
+        """Whether another callback looks at the run after this round."""
+        return any(other is not self and other.due(module.clock) for other in module.round_callbacks)
 
     def take(self, module: AdversarialModule) -> None:
         """Put the interval's values on the waiting list, with what the host knows."""
@@ -102,13 +105,7 @@ class Status(AfterRound):
         for record, values in zip(waiting, found, strict=True):
             values |= record.rates | known
             self.reporter.record(record.clock, values)
-            broken = [k for k, v in values.items() if v - v != 0 and k.startswith("loss/")]
-            if broken:
-                raise GanLabError(
-                    f"{broken[0]} is not a number any more at iteration {record.clock.iteration}: training has "
-                    "diverged. The last checkpoint is from before; lower the learning rates, or set "
-                    "optimizer.<player>.clip_norm=1."
-                )
+            stop_at_divergence(values, record.clock)
         if waiting:
             self.show(waiting[-1].clock, values, values["speed/images_per_s"])
 
@@ -171,6 +168,19 @@ class Status(AfterRound):
         # Where the disk is full this fails too, and the cause is what people need to read.
         with suppress(Exception):
             self.read(pl_module)
+
+
+def stop_at_divergence(values: Mapping[str, float], clock: Clock) -> None:
+    """Raise GanLabError where a loss is not finite."""
+    if all(map(math.isfinite, values.values())):
+        return
+    for name, value in values.items():
+        if name.startswith("loss/") and not math.isfinite(value):
+            raise GanLabError(
+                f"{name} is not a number any more at iteration {clock.iteration}: training has "
+                "diverged. The last checkpoint is from before; lower the learning rates, or set "
+                "optimizer.<player>.clip_norm=1."
+            )
 
 
 def clock_text(seconds: float) -> str:

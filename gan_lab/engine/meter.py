@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
@@ -93,17 +93,28 @@ def read(takes: Sequence[Taken]) -> list[dict[str, float]]:
     every = iter(torch.cat(means).tolist())
     numbers = {name: iter(list(islice(every, len(kept)))) for name, kept in together.items()}
     return [
-        {name: sum(islice(numbers[name], len(kept))) / len(kept) for name, kept in taken.items()}
-        for taken in takes
+        {name: _mean(numbers[name], len(kept)) for name, kept in taken.items()} for taken in takes
     ]
+
+
+def _mean(numbers: Iterator[float], count: int) -> float:
+    """Of the next so many numbers."""
+    return next(numbers) if count == 1 else sum(islice(numbers, count)) / count
 
 
 def _numbers(kept: list[Tensor | tuple[Tensor, ...]]) -> Tensor:
     """One float32 number for each value, on the device."""
     parts = [value if isinstance(value, tuple) else (value,) for value in kept]
-    if len({(len(value), value[0].shape) for value in parts}) > 1:
+    if len(set(map(len, parts))) > 1:
         return torch.cat([_numbers([value]) for value in kept])
-    whole = torch.stack([part for value in parts for part in value]).reshape(len(kept), -1)
+    try:
+        whole = torch.stack(list(chain.from_iterable(parts))).reshape(len(kept), -1)
+    except (
+        RuntimeError
+    ):  # of several shapes, such as the last batch's; to compare them all first costs more
+        if len(kept) == 1:
+            raise
+        return torch.cat([_numbers([value]) for value in kept])
     if isinstance(kept[0], tuple):
         return torch.linalg.vector_norm(whole, dim=1).float()
     return whole.mean(1, dtype=torch.float32)

@@ -90,7 +90,6 @@ class AdversarialModule(LightningModule):
         self.round_callbacks: list[RoundCallback] = []
         self.runner: Runner = Eager()
         self.say: Callable[[str], None] = lambda _: None
-        self._moving: str | None = None
         self._state: Mapping[str, Any] | None = None
 
     # What a game declares -------------------------------------------------------------------
@@ -129,14 +128,13 @@ class AdversarialModule(LightningModule):
         options = self.options
         if options.channels_last:
             self.to(memory_format=torch.channels_last)
-        self.precision_of_step = Precision(options.precision)
+        self.precision_of_step = Precision(options.precision, self.device)
         self.draws = Draws(self.device)
         self.dials = Dials(self.device if options.capture else None)
         self.script = list(self.steps())
         names = [step.name for step in self.script]
         if len(set(names)) < len(names):
             raise ValueError(f"steps {names}: two have one name, and so one randomness; label them")
-        self._moving = None
         for spec in self.players():
             self.playing[spec.name] = Player(
                 spec,
@@ -146,9 +144,8 @@ class AdversarialModule(LightningModule):
                 ema_rampup=options.ema_rampup,
                 captured=options.capture,
             )
-        self.reparametrized = Reparametrized(
-            network for spec in self.players() for network in spec.networks.values()
-        )
+        networks = (network for spec in self.players() for network in spec.networks.values())
+        self.reparametrized = Reparametrized(networks, self.device)
         if self._state is not None:
             for name, player in self.playing.items():
                 player.load_state_dict(self._state["players"][name])
@@ -275,8 +272,8 @@ class AdversarialModule(LightningModule):
             if parts > 1:
                 part = {name: tensor[start : start + length] for name, tensor in batch.items()}
             play = self.Play(self, step, part, draws=self.draws, start=start, whole=batch)
-            with self.reparametrized.computed_once(self.device, first=start == 0):
-                with self.precision_of_step.forward(self.device):
+            with self.reparametrized.computed_once(first=start == 0):
+                with self.precision_of_step.forward:
                     loss = self.loss(step, play, weights)
                 factor = step.every / parts * self.precision_of_step.scale
                 (loss if factor == 1 else loss * factor).backward()
@@ -304,11 +301,9 @@ class AdversarialModule(LightningModule):
 
     def let_move(self, player: Player) -> None:
         """Freeze every parameter but this player's: nothing else gets a gradient or a graph."""
-        if self._moving == player.name:
-            return
-        for other in self.playing.values():
-            other.moves(other is player)
-        self._moving = player.name
+        if not player.moving:
+            for other in self.playing.values():
+                other.move(other is player)
 
     # What others read -----------------------------------------------------------------------
 
@@ -338,15 +333,25 @@ class AdversarialModule(LightningModule):
 
     def means(self, takes: Sequence[Taken]) -> list[dict[str, float]]:
         """Means of what was taken from the meter: each player's loss as the sum of its terms, terms, logits, norms."""
+        terms: dict[tuple[str, ...], dict[str, list[str]]] = {}  # records are many, their keys few
         found = []
         for values in read(takes):
-            record: dict[str, float] = {}
-            for name in self.playing:
-                terms = [value for key, value in values.items() if key.startswith(f"loss/{name}/")]
-                if terms:
-                    record[f"loss/{name}"] = sum(terms)
-            found.append(record | values)
+            keys = tuple(values)
+            if keys not in terms:
+                terms[keys] = self._terms_among(keys)
+            losses = {
+                player: sum([values[key] for key in mine]) for player, mine in terms[keys].items()
+            }
+            found.append(losses | values)
         return found
+
+    def _terms_among(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """The keys of each player's terms, by the key of its loss."""
+        terms = {
+            f"loss/{name}": [key for key in keys if key.startswith(f"loss/{name}/")]
+            for name in self.playing
+        }
+        return {loss: mine for loss, mine in terms.items() if mine}
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that training changes, as tensors and plain values."""

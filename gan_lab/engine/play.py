@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +14,24 @@ if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
     from gan_lab.engine.step import Step
 
-lazy = cached_property
+Value = TypeVar("Value")
+
+
+class lazy(Generic[Value]):  # noqa: N801 - a decorator
+    """A property of a play computed on first use; functools.cached_property without its lock, which costs more."""
+
+    def __init__(self, compute: Callable[[Any], Value]) -> None:
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Remember where the value goes."""
+        self.name = name
+
+    def __get__(self, play: Any, owner: type | None = None) -> Value:
+        """Compute the value and put it in this descriptor's place."""
+        value = play.__dict__[self.name] = self.compute(play)
+        return value
 
 
 class Play:

@@ -75,6 +75,7 @@ class Player:
         captured: bool = False,
     ) -> None:
         self.name = spec.name
+        self.moving = False
         self.role = spec.role
         self.parameters = [p for network in spec.networks.values() for p in network.parameters()]
         self.constraints = spec.constraints
@@ -94,8 +95,9 @@ class Player:
             else None
         )
 
-    def moves(self, allowed: bool) -> None:
+    def move(self, allowed: bool) -> None:
         """Let gradients reach its parameters, or freeze them: freezing replaces detaching."""
+        self.moving = allowed
         for parameter in self.parameters:
             parameter.requires_grad_(allowed)
 

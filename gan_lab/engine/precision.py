@@ -18,18 +18,27 @@ DTYPES = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float
 
 
 class Precision:
-    """The context of forward passes and the treatment of gradients for one precision."""
+    """The context of forward passes and the treatment of gradients for one precision.
 
-    def __init__(self, name: str = "32-true") -> None:
+    Args:
+        name: 32-true, bf16-mixed or 16-mixed.
+        device: where the networks lie.
+
+    Attributes:
+        forward: the context of forward passes, entered anew by each.
+        scale: the loss is multiplied by it.
+    """
+
+    def __init__(self, name: str, device: torch.device) -> None:
         self.name = name
         self.dtype = DTYPES[name]
         self.scale = LOSS_SCALE if name == "16-mixed" else 1.0
-
-    def forward(self, device: torch.device) -> AbstractContextManager[object]:
-        """Autocast, without its weight cache: with it the second update of a round sees old weights."""
-        if self.dtype is None:
-            return nullcontext()
-        return torch.autocast(device.type, dtype=self.dtype, cache_enabled=False)
+        # Without autocast's weight cache: with it the second update of a round sees old weights.
+        self.forward: AbstractContextManager[object] = (
+            nullcontext()
+            if self.dtype is None
+            else torch.autocast(device.type, dtype=self.dtype, cache_enabled=False)
+        )
 
     def unscale(self, gradients: Iterable[Tensor]) -> None:
         """Undo the loss scale in place and zero what overflowed; no host synchronisation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -18,9 +18,11 @@ class Reparametrized:
 
     Args:
         networks: all of a game's.
+        device: where they lie.
     """
 
-    def __init__(self, networks: Iterable[nn.Module]) -> None:
+    def __init__(self, networks: Iterable[nn.Module], device: torch.device) -> None:
+        self.device = device
         self.modules = [
             module
             for network in networks
@@ -28,20 +30,19 @@ class Reparametrized:
             if parametrize.is_parametrized(module)
         ]
 
-    @contextmanager
-    def computed_once(self, device: torch.device, *, first: bool) -> Iterator[None]:
-        """Compute every such weight now, in float32, and keep it until the end of the block.
+    def computed_once(self, *, first: bool) -> AbstractContextManager[None]:
+        """Compute every such weight at the beginning of a block, in float32, and keep it until its end.
 
         Args:
-            device: where they lie.
             first: whether this is the step's first micro-batch. In later ones power iterations rest, so that
                 accumulation changes nothing; those of networks that do not move rest always.
         """
-        if not self.modules:
-            yield
-            return
+        return self._computed_once(first) if self.modules else nullcontext()
+
+    @contextmanager
+    def _computed_once(self, first: bool) -> Iterator[None]:
         with parametrize.cached():
-            with torch.autocast(device.type, enabled=False):
+            with torch.autocast(self.device.type, enabled=False):
                 for module in self.modules:
                     for name, functions in module.parametrizations.items():  # type: ignore[operator,union-attr]
                         moves = any(p.requires_grad for p in functions.parameters(recurse=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -45,13 +46,13 @@ class Step:
     every: int = 1
     label: str = ""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Unique within a game. Randomness hangs on it, so the terms of a main step are no part of it."""
         label = self.label or ("+".join(self.terms) if self.every > 1 else "")
         return f"{self.player}/{label}" if label else self.player
 
-    @property
+    @cached_property
     def differentiates(self) -> frozenset[str]:
         """All tensors that some term differentiates with respect to."""
         return frozenset().union(*(term.differentiates for term in self.terms.values()))

@@ -67,7 +67,7 @@ class ImagePlay(Play):
             return self._on_both[1]
         return self._judge(self.fake, twice=self.wants_gradient("fake"))
 
-    @property
+    @lazy
     def in_one_pass(self) -> bool:
         """Whether reals and fakes go through the discriminator together.
 

@@ -46,9 +46,8 @@ class Reporter:
         """Log values under the clock's counters; a metric comes with its protocol."""
         line: dict[str, Any] = {**clock.counters(), **values}
         # JSON has no NaN: a value that is not finite is written as null.
-        for key, value in values.items():
-            if not math.isfinite(value):
-                line[key] = None
+        if not all(map(math.isfinite, values.values())):
+            line |= {key: None for key, value in values.items() if not math.isfinite(value)}
         if protocol is not None:
             line["protocol"] = dict(protocol)
         self.folder.append(line)

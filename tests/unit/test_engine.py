@@ -243,7 +243,7 @@ def test_bf16_rounds_train_with_float32_losses():
 
 
 def test_half_precision_zeroes_gradients_that_overflow():
-    precision = Precision("16-mixed")
+    precision = Precision("16-mixed", torch.device("cpu"))
     gradients = [torch.tensor([1024.0, float("inf"), float("nan")])]
     precision.unscale(gradients)
     assert_close(gradients[0], torch.tensor([1.0, 0.0, 0.0]))
@@ -342,7 +342,7 @@ def test_spectral_norm_is_computed_in_float32_under_bf16():
     game = spectral(precision="bf16-mixed")
     game.configure_optimizers()
     with (
-        game.reparametrized.computed_once(torch.device("cpu"), first=True),
+        game.reparametrized.computed_once(first=True),
         torch.autocast("cpu", torch.bfloat16),
     ):
         assert game.discriminator.head.weight.dtype == torch.float32
