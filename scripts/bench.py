@@ -1,6 +1,7 @@
 """Everything that gan_lab costs on a CPU, in one go: `make bench`.
 
-    python scripts/bench.py [--only rounds start data evaluation] [--alternations 15] [--peer <the peer's python>]
+    python scripts/bench.py [--only rounds start data evaluation] [--alternations 15] [--append]
+                            [--peer <the peer's python>]
 
 Each part runs in processes of its own, one after another, and alternates what it compares inside them. Results go to
 docs/data/bench.json, part by part, and docs/performance.md's tables are made from it.
@@ -48,7 +49,8 @@ def rounds(alternations: int) -> list[dict]:
     results = []
     for case, precision, more in ROUNDS:
         # Short rounds are noisy and cheap, long ones neither.
-        count = {"nothing": 25, "wgan_gp_32": min(alternations, 9)}.get(case, alternations)
+        few, many = min(alternations, 9), max(alternations, 25)
+        count = {"nothing": many, "mlp_28": many, "wgan_gp_32": few}.get(case, alternations)
         (result,) = call(
             "bench_round.py", "--case", case, "--precision", precision, "--alternations", str(count), *more
         )  # fmt: skip
@@ -62,6 +64,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS[:-1]))
     parser.add_argument("--alternations", type=int, default=15)
     parser.add_argument(
+        "--append", action="store_true", help="keep the rounds of earlier calls in the table"
+    )
+    parser.add_argument(
         "--peer", help="python of an environment with torch-mimicry, see bench_peer.py"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "data" / "bench.json")
@@ -71,15 +76,15 @@ def main() -> None:
     for part in parts:
         print(part, file=sys.stderr, flush=True)
         if part == "rounds":
-            kept[part] = rounds(options.alternations)
+            before = kept.get(part, []) if options.append else []
+            kept[part] = [*before, *rounds(options.alternations)]
         elif part == "peer":
             few = ("--batch", "16", "--engine", "fp32", "bf16_channels_last")
             kept[part] = call("bench_peer.py", "--python", options.peer, *few)
         else:
             kept[part] = call(f"bench_{part}.py")
-        kept["command"] = "python scripts/bench.py " + " ".join(
-            a for a in sys.argv[1:] if "/" not in a
-        )
+        words = " ".join(word for word in sys.argv[1:] if "/" not in word)
+        kept.setdefault("commands", {})[part] = f"python scripts/bench.py {words}".strip()
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(kept, indent=1) + "\n")
     subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)

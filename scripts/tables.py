@@ -30,12 +30,12 @@ def rounds(bench: dict) -> str:
         "**faster than the tutorial's, CPU time**", "wall", "than the expert's, CPU time", "share of floor", "peak MB",
     )  # fmt: skip
     rows = []
-    for r in (*bench["rounds"], *bench.get("rounds_again", ())):
+    for r in bench["rounds"]:
         if r["case"] == "nothing":
             continue
         sides = ("plain", "expert", "engine")
         rows.append((
-            r["case"] + (" *" if "disturbed" in r else ""), r["precision"],
+            r["case"], r["precision"],
             *(f"{r[who]['wall_ms']:.1f}" for who in sides),
             r["engine"]["images_per_s"], f"**{interval(r['plain_over_engine_cpu'])}**",
             interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]),
@@ -47,11 +47,11 @@ def rounds(bench: dict) -> str:
 def nothing(bench: dict) -> str:
     """The framework's own cost."""
     rows = []
-    for r in (*bench["rounds"], *bench.get("rounds_again", ())):
+    for r in bench["rounds"]:
         if r["case"] == "nothing":
             loop = (
                 "as torch ships" if r["gpu_search_in_loops"] else "without torch's search for a GPU"
-            ) + (" *" if "disturbed" in r else "")
+            )
             rows.append((
                 loop, f"{r['plain']['cpu_ms'] * 1e3:.0f}", f"{r['engine']['cpu_ms'] * 1e3:.0f}",
                 interval(r["over_plain_us_cpu"], 0), interval(r["over_expert_us_cpu"], 0),

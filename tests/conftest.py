@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -25,6 +26,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("WANDB_SILENT", "true")
+# A shell starts background jobs with SIGINT ignored, which runs respect and the commands that tests start inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
