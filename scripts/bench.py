@@ -1,6 +1,6 @@
 """Everything that gan_lab costs on a CPU, in one go: `make bench`.
 
-    python scripts/bench.py [--only rounds start data evaluation] [--alternations 15] [--append]
+    python scripts/bench.py [--only rounds start data evaluation] [--alternations 15] [--append] [--defaults]
                             [--peer <the peer's python>]
 
 Each part runs in processes of its own, one after another, and alternates what it compares inside them. Results go to
@@ -14,6 +14,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+from cases import machine
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -44,10 +46,12 @@ def call(script: str, *arguments: str) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def rounds(alternations: int) -> list[dict]:
-    """Rounds of the engine against hand-written loops."""
+def rounds(alternations: int, *, defaults: bool) -> list[dict]:
+    """Rounds of the engine against hand-written loops, at its default precision only or in float32 too."""
     results = []
     for case, precision, more in ROUNDS:
+        if defaults and case != "nothing" and precision == "32-true":
+            continue
         # Short rounds are noisy and cheap, long ones neither.
         few, many = min(alternations, 9), max(alternations, 25)
         count = {"nothing": many, "mlp_28": many, "wgan_gp_32": few}.get(case, alternations)
@@ -64,6 +68,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS[:-1]))
     parser.add_argument("--alternations", type=int, default=15)
     parser.add_argument(
+        "--defaults", action="store_true", help="rounds at the default precision only"
+    )
+    parser.add_argument(
         "--append", action="store_true", help="keep the rounds of earlier calls in the table"
     )
     parser.add_argument(
@@ -77,14 +84,15 @@ def main() -> None:
         print(part, file=sys.stderr, flush=True)
         if part == "rounds":
             before = kept.get(part, []) if options.append else []
-            kept[part] = [*before, *rounds(options.alternations)]
+            kept[part] = [*before, *rounds(options.alternations, defaults=options.defaults)]
         elif part == "peer":
             few = ("--batch", "16", "--engine", "fp32", "bf16_channels_last")
             kept[part] = call("bench_peer.py", "--python", options.peer, *few)
         else:
             kept[part] = call(f"bench_{part}.py")
         words = " ".join(word for word in sys.argv[1:] if "/" not in word)
-        kept.setdefault("commands", {})[part] = f"python scripts/bench.py {words}".strip()
+        about = {"command": f"python scripts/bench.py {words}".strip(), "machine": machine()}
+        kept.setdefault("measured", {})[part] = about
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(kept, indent=1) + "\n")
     subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)

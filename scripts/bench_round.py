@@ -9,7 +9,8 @@ engine's networks and its knobs (precision, channels_last, fused Adam, foreach a
 same functions from the same images, latents and first weights. Ratios are of CPU time, with the interval of the median
 by order statistics; wall time stands beside it.
 `nothing` has networks of one weight: what is left is the framework's own cost; there another process alternates
-between the engine as it is and the engine that records, with gradient norms, every round.
+between the engine as it is and the engine that records, with gradient norms, every round, and one more plays the
+engine's rounds without Lightning's trainer.
 """
 
 from __future__ import annotations
@@ -76,14 +77,15 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
     """One case in one precision; see the module's docstring."""
     case, precision = about["case"], about["precision"]
     flops = work_of(case, precision)
-    parties = ("engine", *LOOPS, *(["recording"] if case == "nothing" else []))
+    rate = matrix_rate(precision)
+    parties = ("engine", *LOOPS, *(["recording", "alone"] if case == "nothing" else []))
     times, losses, peaks = alternate(parties, about, alternations)
     result: dict[str, Any] = {
         "case": case, "precision": precision, "batch": CASES[case]["batch"],
         "threads": about["threads"] or torch.get_num_threads(), "alternations": alternations,
         "rounds_per_block": CASES[case]["block"], "gflop_per_round": round(flops / 1e9, 3),
     }  # fmt: skip
-    more = times.pop("recording", [])
+    more, alone = times.pop("recording", []), times.pop("alone", [])
     for party, taken in times.items():
         cpu, wall = (statistics.median(t[i] for t in taken) for i in (0, 1))
         result[party] = {
@@ -102,12 +104,15 @@ def measure(about: dict[str, Any], alternations: int) -> dict:
                 )
     if more:
         for index, clock in ((0, "cpu"), (1, "wall")):
+            result[f"lightning_us_{clock}"] = median_and_interval(
+                [(b[index] - a[index]) * 1e6 for a, b in zip(alone, times["engine"])]
+            )
             result[f"recording_each_round_us_{clock}"] = median_and_interval(
                 [taken[index] * 1e6 for taken in more]
             )
     result["losses"] = losses
     if case != "nothing":
-        rate = matrix_rate(precision)
+        rate = max(rate, matrix_rate(precision))  # other work may have slowed the first
         result["matrix_gflops"] = round(rate / 1e9, 1)
         result["share_of_floor"] = round(flops / rate / (result["engine"]["wall_ms"] / 1e3), 3)
     return result

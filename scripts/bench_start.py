@@ -48,6 +48,8 @@ def first_round(folder: Path) -> tuple[float, float]:
     while process.poll() is None and not (records.is_file() and records.stat().st_size):
         time.sleep(0.005)
     wall = time.perf_counter() - start
+    if process.poll() is not None:
+        raise SystemExit(f"the run ended with {process.returncode} before its first round")
     process.terminate()
     process.wait()
     return wall, float("nan")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -15,12 +14,14 @@ from gan_lab.engine.module import TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import Draws
 from gan_lab.engine.schedule import schedule
+from gan_lab.environment import git_commit
 from gan_lab.games.gan import GAN
 from gan_lab.latents import Normal
 from gan_lab.losses.adversarial import NonSaturating, Wasserstein
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.networks.mlp import MlpDiscriminator, MlpGenerator
 from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.networks.perceptron import PerceptronDiscriminator, PerceptronGenerator
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from gan_lab.penalties.gradient import GradientPenalty
 
@@ -43,39 +44,6 @@ class OneWeightDiscriminator(nn.Module):
 
     def forward(self, images):
         return DiscriminatorOutput((images[:, 0, 0, 0] * self.weight), None)
-
-
-class TutorialGenerator(nn.Module):
-    """The perceptron of most tutorials: 128-256-512-1024 units, 1.5 million weights at 28 px."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = [LATENT, 128, 256, 512, 1024]
-        layers: list[nn.Module] = []
-        for a, b in pairwise(widths):
-            layers += [nn.Linear(a, b), nn.ReLU()]
-        self.layers = nn.Sequential(
-            *layers, nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))
-        )
-
-    def forward(self, z):
-        return self.layers(z)
-
-
-class TutorialDiscriminator(nn.Module):
-    """784-512-256-1 units, half a million weights."""
-
-    one_pass = True  # as the library's perceptron
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(784, 512), nn.LeakyReLU(0.2), nn.Linear(512, 256), nn.LeakyReLU(0.2),
-            nn.Linear(256, 1),
-        )  # fmt: skip
-
-    def forward(self, images):
-        return DiscriminatorOutput(self.layers(images).squeeze(1), None)
 
 
 def _case(size, block, *, wasserstein=False, batch=64, channels=1):
@@ -101,7 +69,7 @@ def networks_of(case: str) -> tuple[nn.Module, nn.Module]:
     if case == "nothing":
         return OneWeightGenerator(), OneWeightDiscriminator()
     if case == "mlp_28":
-        return TutorialGenerator(), TutorialDiscriminator()
+        return PerceptronGenerator(**image, latent_dim=LATENT), PerceptronDiscriminator(**image)
     if case == "maxout_28":
         # Without dropout, whose masks come from the process's generator: losses could not be compared.
         return (
@@ -165,7 +133,7 @@ def matrix_rate(precision: str, size: int = 1024, device: torch.device | None = 
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     taken = []
-    for _ in range(12):
+    for _ in range(40):
         start = time.perf_counter()
         a @ b
         if a.is_cuda:
@@ -175,7 +143,7 @@ def matrix_rate(precision: str, size: int = 1024, device: torch.device | None = 
 
 
 def machine() -> dict:
-    """What the figures were measured on."""
+    """What the figures were measured on, and of which commit."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -187,5 +155,5 @@ def machine() -> dict:
         name = f"{len(names)} cores of {names[0]}" if names else name
     return {
         "processor": name, "threads": torch.get_num_threads(), "torch": torch.__version__,
-        "python": platform.python_version(),
+        "python": platform.python_version(), "commit": git_commit(),
     }  # fmt: skip

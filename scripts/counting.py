@@ -10,7 +10,7 @@ from torch.utils.flop_counter import flop_registry
 # Views and bookkeeping that launch nothing.
 FREE = {
     "detach", "view", "_unsafe_view", "t", "transpose", "alias", "expand", "as_strided", "slice", "select",
-    "unsqueeze", "squeeze", "permute", "reshape", "split", "unbind", "lift_fresh", "is_same_size",
+    "unsqueeze", "squeeze", "permute", "reshape", "split", "split_with_sizes", "unbind", "lift_fresh", "is_same_size",
     "_record_function_enter_new", "_record_function_exit",
 }  # fmt: skip
 

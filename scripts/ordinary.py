@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lab.networks.layers.flatten import Flatten
+from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.pixels import FromPixels, ToPixels
 from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv
 from gan_lab.networks.layers.strided import DoublingConv, HalvingConv
@@ -15,6 +16,11 @@ from gan_lab.networks.layers.strided import DoublingConv, HalvingConv
 class _Halved(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(super().forward(x), 2)
+
+
+class _Head(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).squeeze(1)
 
 
 class _Doubled(nn.Conv2d):
@@ -28,6 +34,7 @@ USUAL: dict[type[nn.Module], type[nn.Module]] = {
     ToPixels: nn.ConvTranspose2d,
     ConvThenHalve: _Halved,
     DoubleThenConv: _Doubled,
+    LogitHead: _Head,
     HalvingConv: nn.Conv2d,
     DoublingConv: nn.ConvTranspose2d,
 }

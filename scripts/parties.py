@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import plain_loop
@@ -85,12 +86,13 @@ class EngineTurns:
 class RecordingTurns(EngineTurns):
     """Turns of two blocks, the second recording every round; tells what that takes more, in seconds of a round.
 
-    One process does both: two differ by ten microseconds a round through nothing but where their memory lies.
+    One process does both: two differ by ten microseconds a round through nothing but where their memory lies. Which of
+    the blocks comes first changes from turn to turn, since the caches are cold at first.
     """
 
     def __init__(self, turns: Turns, status: Status) -> None:
         super().__init__(turns, status)
-        self.seldom: tuple[float, ...] = ()
+        self.taken: dict[int, tuple[float, ...]] = {}
 
     def due(self, clock) -> bool:
         return clock.iteration == FIRST or clock.iteration % self.turns.block == 0
@@ -99,13 +101,15 @@ class RecordingTurns(EngineTurns):
         self.status.read(module)  # what waits belongs to the block before
         if self.turns.since is None:
             self.turns.over([])
-        elif self.status.every_rounds > 1:
-            self.seldom = self.turns.taken()
-            self.let_record(module, 1)
+            return
+        every = self.status.every_rounds
+        self.taken[every] = self.turns.taken()
+        if len(self.taken) == 1:
+            self.let_record(module, SELDOM + 1 - every)
             self.turns.since = now()
         else:
-            more = tuple(b - a for a, b in zip(self.seldom, self.turns.taken()))
-            self.let_record(module, SELDOM)
+            more = tuple(b - a for a, b in zip(self.taken[SELDOM], self.taken[1]))
+            self.taken.clear()
             module.trainer.should_stop = self.turns.over([], more)
 
     def let_record(self, module, every: int) -> None:
@@ -130,7 +134,7 @@ def play(party: str, about: dict[str, Any], talk: Connection) -> None:
     turns = Turns(talk, CASES[about["case"]]["block"])
     if party not in LOOPS:
         keep_freed_memory()  # as its Machine does at the start of a run
-        train(about, turns, RecordingTurns if party == "recording" else EngineTurns)
+        train(about, turns, party)
         return
     if about["no_gpu_search"]:
         without_search()
@@ -143,17 +147,33 @@ def play(party: str, about: dict[str, Any], talk: Connection) -> None:
             next(loop)
 
 
-def train(about: dict[str, Any], turns: Turns, kind: type[EngineTurns]) -> None:
-    """Run the engine inside Lightning until it was told that this was all."""
+def train(about: dict[str, Any], turns: Turns, party: str) -> None:
+    """Run the engine until it was told that this was all: inside Lightning, or `alone`."""
     game = game_of(
         about["case"], precision=about["precision"], channels_last=True, log_every_rounds=SELDOM
     )
     with tempfile.TemporaryDirectory() as folder:
         limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
         status = Status(Reporter(RunFolder(folder)), every_rounds=SELDOM, limits=limits, board={})
+        status.terminal = True  # the bar, wherever it goes
+        kind = RecordingTurns if party == "recording" else EngineTurns
         game.round_callbacks = [kind(turns, status), status, limits]
+        if party == "alone":
+            play_alone(game, feed(about["case"]), status)
+            return
         config = {"strategy": {"accelerator": "cpu", "devices": 1}}
         make_trainer(config, [status, limits]).fit(game, Stretches(feed(about["case"])))
+
+
+def play_alone(game, batches: Batches, status: Status) -> None:
+    """The same rounds without Lightning's trainer, to see what that costs."""
+    game._trainer = SimpleNamespace(should_stop=False, world_size=1, global_rank=0)
+    game.configure_optimizers()
+    status.on_train_start(None, game)
+    for batch in batches:
+        game.play_round(batch)
+        if game.trainer.should_stop:
+            return
 
 
 def loop_of(case: str, precision: str, *, expert: bool):

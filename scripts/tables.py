@@ -55,11 +55,11 @@ def nothing(bench: dict) -> str:
             rows.append((
                 loop, f"{r['plain']['cpu_ms'] * 1e3:.0f}", f"{r['engine']['cpu_ms'] * 1e3:.0f}",
                 interval(r["over_plain_us_cpu"], 0), interval(r["over_expert_us_cpu"], 0),
-                interval(r["recording_each_round_us_cpu"], 0),
+                interval(r["recording_each_round_us_cpu"], 0), interval(r["lightning_us_cpu"], 0),
             ))  # fmt: skip
     head = (
         "hand-written loops", "tutorial's, us", "engine, us", "over the tutorial's, us", "over the expert's, us",
-        "more with a record each round, us",
+        "more with a record each round, us", "of it Lightning's trainer, us",
     )  # fmt: skip
     return table(head, rows)
 

@@ -8,6 +8,7 @@ on data, in Python.
 from __future__ import annotations
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
@@ -22,6 +23,28 @@ HOST_READS = {
     "masked_select",
     "unique",
 }
+# On a CPU these dispatch no operation that the tape could see.
+TO_THE_HOST = {
+    "tolist",
+    "numpy",
+    "__array__",
+    "cpu",
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__index__",
+}
+
+
+class NoHostCopies(TorchFunctionMode):
+    """Refuses the methods that hand values to Python."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__name__", "") in TO_THE_HOST:
+            raise RuntimeError(
+                f"{function.__name__} reads a value on the host while a step is recorded"
+            )
+        return function(*args, **(kwargs or {}))
 
 
 class Tape(TorchDispatchMode):
@@ -39,7 +62,7 @@ class Tape(TorchDispatchMode):
     def capture(self, work):
         before = Snapshot(self.state, torch.device("cpu"))
         try:
-            with self:
+            with NoHostCopies(), self:
                 work()
         finally:
             before.put_back()

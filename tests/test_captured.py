@@ -105,12 +105,20 @@ def test_a_replay_runs_no_python():
     assert game.clock.iteration == WARM_UPS + 5
 
 
-def test_reading_a_value_in_a_step_is_told_and_stays_eager():
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda logits: bool(logits.mean() > 9),
+        lambda logits: logits.tolist()[0] > 99,
+        lambda logits: logits.detach().numpy().mean() > 99,
+        lambda logits: logits.cpu().mean() * 0,
+    ],
+    ids=["branch", "tolist", "numpy", "cpu"],
+)
+def test_reading_a_value_in_a_step_is_told_and_stays_eager(read):
     game = taped(built("model=dcgan", "precision=32-true").game)
     loss = game.adversarial.discriminator
-    game.adversarial.discriminator = lambda real, fake: (
-        loss(real, fake) * (2 if real.mean() > 9 else 1)
-    )
+    game.adversarial.discriminator = lambda real, fake: loss(real, fake) * (1 + read(real))
     play_rounds(game, batches(8), 8)
     assert len(game.said) == 1
     assert "The step 'discriminator' is not captured" in game.said[0]

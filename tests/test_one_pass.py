@@ -7,6 +7,9 @@ import torch
 from torch.testing import assert_close
 
 from gan_lab.config.command import choices_of
+from gan_lab.config.resume import key_of
+from gan_lab.games.gan import GAN
+from gan_lab.networks.mlp import MlpDiscriminator
 from tests.conftest import batches, gradients_of
 from tests.contracts.walk import PENALTIES, built
 
@@ -15,8 +18,10 @@ QUIET = ("discriminator.dropout=0", "discriminator.input_dropout=0", "precision=
 
 def step_of_the_discriminator(*overrides, one_pass):
     """Gradients and logged values of one update, and how often the discriminator was called."""
-    game = built("discriminator=mlp", *QUIET, *overrides).game
-    game.discriminator.one_pass = one_pass
+    given = {key_of(override) for override in overrides}
+    quiet = [override for override in QUIET if key_of(override) not in given]
+    game = built("discriminator=mlp", *quiet, *overrides).game
+    game.one_pass = one_pass
     game.configure_optimizers()
     calls = []
     game.discriminator.register_forward_hook(lambda *call: calls.append(call))
@@ -57,6 +62,29 @@ def test_one_pass_is_two_passes(loss):
     for a, b in zip(one, two, strict=True):
         assert_close(a, b, rtol=1e-4, atol=1e-7)
     assert values == pytest.approx(values_of_two, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("option", "tolerance"), [("accumulate=2", 1e-4), ("precision=bf16-mixed", 3e-2)]
+)
+def test_one_pass_is_two_passes_in_parts_and_in_bf16(option, tolerance):
+    one, _, calls = step_of_the_discriminator(option, one_pass=True)
+    two, _, calls_of_two = step_of_the_discriminator(option, one_pass=False)
+    assert 2 * calls == calls_of_two
+    one, two = (torch.cat([g.flatten() for g in gradients]) for gradients in (one, two))
+    assert (one - two).norm() <= tolerance * two.norm()
+
+
+def test_batch_statistics_keep_the_passes_apart():
+    """Whatever a network asks for: its subclass may have added a normalisation."""
+    network = MlpDiscriminator(resolution=16, channels=1, width=4)
+    network.body.append(torch.nn.BatchNorm1d(4))
+    parts = built("model=gan").game
+    game = GAN(
+        generator=parts.generator, discriminator=network, latent=parts.latent, loss=parts.adversarial, penalty={}
+    )  # fmt: skip
+    assert not game.one_pass
+    assert parts.one_pass
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)

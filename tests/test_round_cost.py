@@ -47,6 +47,7 @@ def make(name, **options):
     if name == "mlp":
         game = dcgan(**options)
         game.generator, game.discriminator = perceptrons()
+        game.one_pass = True
         return game
     return wgan_gp(networks=resnets() if name == "wgan_gp_resnet" else None, **options)
 

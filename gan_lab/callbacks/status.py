@@ -90,7 +90,9 @@ class Status(AfterRound):
 
     def another_is_due(self, module: AdversarialModule) -> bool:
         """Whether another callback looks at the run after this round."""
-        return any(other is not self and other.due(module.clock) for other in module.round_callbacks)
+        return any(
+            other is not self and other.due(module.clock) for other in module.round_callbacks
+        )
 
     def take(self, module: AdversarialModule) -> None:
         """Put the interval's values on the waiting list, with what the host knows."""

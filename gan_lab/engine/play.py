@@ -18,7 +18,10 @@ Value = TypeVar("Value")
 
 
 class lazy(Generic[Value]):  # noqa: N801 - a decorator
-    """A property of a play computed on first use; functools.cached_property without its lock, which costs more."""
+    """A property of a play computed on first use.
+
+    As functools.cached_property, without the lock that Python 3.11 puts around it, which costs more than the rest.
+    """
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:
         self.compute = compute
@@ -30,6 +33,8 @@ class lazy(Generic[Value]):  # noqa: N801 - a decorator
 
     def __get__(self, play: Any, owner: type | None = None) -> Value:
         """Compute the value and put it in this descriptor's place."""
+        if play is None:
+            raise AttributeError(f"{self.name} is a property of a play, not of its class")
         value = play.__dict__[self.name] = self.compute(play)
         return value
 

@@ -25,7 +25,7 @@ class Precision:
         device: where the networks lie.
 
     Attributes:
-        forward: the context of forward passes, entered anew by each.
+        forward: the context of forward passes, one object for all: it can be entered again, but not inside itself.
         scale: the loss is multiplied by it.
     """
 

@@ -74,7 +74,7 @@ class ImagePlay(Play):
         In the step that reads both, where the network asks for it (`one_pass`) and no term differentiates at them.
         """
         return (
-            getattr(self.game.discriminator, "one_pass", False)
+            self.game.one_pass
             and self.in_main_step
             and not self.step.differentiates & {"real", "fake"}
         )
@@ -87,8 +87,9 @@ class ImagePlay(Play):
     @lazy
     def _on_both(self) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         logits, features = self._judge(torch.cat([self.real, self.fake]), twice=False)
-        halves = [None, None] if features is None else features.chunk(2)
-        real, fake = map(DiscriminatorOutput, logits.chunk(2), halves)
+        sizes = [len(self.real), len(self.fake)]
+        halves = [None, None] if features is None else features.split(sizes)
+        real, fake = map(DiscriminatorOutput, logits.split(sizes), halves)
         return real, fake
 
     def discriminate(self, images: Tensor) -> DiscriminatorOutput:
@@ -142,6 +143,9 @@ class GAN(AdversarialModule):
         self.weights = {
             k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
         }
+        # Of a network's own statistics a batch of reals and fakes would be another function.
+        asks = getattr(discriminator, "one_pass", False)
+        self.one_pass = asks and not has_batch_norm(discriminator)
         for name, weight in self.weights.items():
             in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
 
@@ -191,7 +195,7 @@ class GAN(AdversarialModule):
     def warnings(self) -> list[str]:
         """Choices that train but contradict the papers."""
         found = []
-        batch_norm = any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
+        batch_norm = has_batch_norm(self.discriminator)
         bounding = [
             p
             for p in (*self.penalties.values(), *self.constraints.values())
@@ -210,3 +214,8 @@ class GAN(AdversarialModule):
                 "(arXiv:1701.07875, section 3); add penalty=[gradient_penalty] or penalty=[weight_clipping]."
             )
         return found
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether images meet inside in batch statistics."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())

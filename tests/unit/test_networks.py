@@ -11,10 +11,12 @@ from gan_lab.errors import ConfigError
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.mlp import Maxout, MlpDiscriminator, MlpGenerator
+from gan_lab.networks.perceptron import PerceptronDiscriminator, PerceptronGenerator
 from gan_lab.networks.resnet import ResidualBlock, ResnetDiscriminator, ResnetGenerator
 
 FAMILIES = {
     "mlp": (MlpGenerator, MlpDiscriminator),
+    "perceptron": (PerceptronGenerator, PerceptronDiscriminator),
     "dcgan": (DcganGenerator, DcganDiscriminator),
     "resnet": (ResnetGenerator, ResnetDiscriminator),
 }
@@ -62,6 +64,10 @@ def check_shapes(family: str, resolution: int, channels: int) -> None:
         (MlpGenerator(resolution=28, channels=1, latent_dim=100), 2_503_984),
         # 784*1200 + 240*1200 + 240, + 1200 + 1200 + 1
         (MlpDiscriminator(resolution=28, channels=1), 1_231_441),
+        # 128*128 + 128*256 + 256*512 + 512*1024 + 1024*784, + 128 + 256 + 512 + 1024 + 784
+        (PerceptronGenerator(resolution=28, channels=1, latent_dim=128), 1_510_032),
+        # 784*512 + 512*256 + 256, + 512 + 256 + 1
+        (PerceptronDiscriminator(resolution=28, channels=1), 533_505),
         # 100*256*16 + 16*(256*128 + 128*64 + 64*3), + 2*(256+128+64) + 3: 1.07M
         (DcganGenerator(resolution=32, channels=3, latent_dim=100), 1_068_931),
         # 16*(3*64 + 64*128 + 128*256 + 256), + 2*(128+256) + 64 + 1: 0.66M
@@ -95,7 +101,7 @@ def test_dcgan_widths_double_up_to_a_cap() -> None:
         widths(resolution=64, width=4, max_width=3)
 
 
-NORMS = {"mlp": [None], "dcgan": ["batch", "layer", "instance", "none"]}
+NORMS = {"mlp": [None], "perceptron": [None], "dcgan": ["batch", "layer", "instance", "none"]}
 NORMS["resnet"] = ["none", "layer", "batch"]
 DISCRIMINATORS = [(family, norm) for family, norms in NORMS.items() for norm in norms]
 
@@ -118,7 +124,9 @@ def test_a_gradient_penalty_reaches_every_weight(family: str, norm: str | None) 
 
 @pytest.mark.parametrize(("family", "norm"), DISCRIMINATORS)
 def test_second_derivatives_are_right(family: str, norm: str | None) -> None:
-    options = {"dropout": 0.0, "input_dropout": 0.0} if norm is None else {"norm": norm}
+    options = {"mlp": {"dropout": 0.0, "input_dropout": 0.0}, "perceptron": {}}.get(
+        family, {"norm": norm}
+    )
     torch.manual_seed(0)
     network = FAMILIES[family][1](resolution=16, channels=1, width=2, **options).double()
     for parameter in network.parameters():  # initial weights of 0.02 hide errors below atol
@@ -260,11 +268,11 @@ def test_options_out_of_range_are_named_with_their_path(family: str) -> None:
         generator(latent_dim=4, width=0, **size)
     with pytest.raises(ConfigError, match=r"discriminator\.width=0: must lie in \[1, inf\)\."):
         discriminator(width=0, **size)
-    if family != "mlp":
+    if family in CONVOLUTIONAL:
         with pytest.raises(ConfigError, match=r"generator\.norm=layer: must be one of batch, none"):
             generator(latent_dim=4, norm="layer", **size)
         with pytest.raises(ConfigError, match=r"discriminator\.norm=bach: .*did you mean batch\?"):
             discriminator(norm="bach", **size)
-    if family != "resnet":
+    if family in ("mlp", "dcgan"):
         with pytest.raises(ConfigError, match=r"discriminator\.dropout=1: must lie in \[0, 1\)\."):
             discriminator(dropout=1, **size)

@@ -1,0 +1,84 @@
+"""The perceptrons of most introductions to GANs: layers that widen to the image and narrow to the logit.
+
+No paper has them; the generator's 128-256-512-1024 units and the discriminator's 512-256 are what tutorials repeat.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from gan_lab.networks.layers.head import LogitHead
+from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.ranges import in_range
+
+
+class PerceptronGenerator(nn.Module):
+    """z -> width/8 -> width/4 -> width/2 -> width -> pixels, with ReLU between and tanh at the end.
+
+    Args:
+        resolution: height and width of the images, any.
+        channels: channels of the images, any.
+        latent_dim: entries of z.
+        width: units of the last hidden layer, >= 1; those before have an eighth, a quarter
+            and half of them, at least 8.
+    """
+
+    def __init__(
+        self, *, resolution: int, channels: int, latent_dim: int, width: int = 1024
+    ) -> None:
+        super().__init__()
+        in_range("generator.width", width, low=1)
+        hidden: list[nn.Module] = []
+        widths = [max(width // part, 8) for part in (8, 4, 2)]
+        for inputs, units in pairwise([latent_dim, *widths, width]):
+            hidden += [nn.Linear(inputs, units), nn.ReLU()]
+        self.layers = nn.Sequential(
+            *hidden,
+            nn.Linear(width, channels * resolution**2),
+            nn.Tanh(),
+            nn.Unflatten(1, (channels, resolution, resolution)),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (N, latent_dim) to images (N, channels, resolution, resolution) in [-1, 1]."""
+        return self.layers(z)
+
+
+class PerceptronDiscriminator(nn.Module):
+    """pixels -> width -> width/2 -> logit, with LeakyReLU between.
+
+    Attributes:
+        one_pass: its weights outweigh a batch, so reals and fakes go through together and each weight is read once.
+
+    Args:
+        resolution: height and width of the images, any.
+        channels: channels of the images, any.
+        width: units of the first hidden layer, >= 1; the second has half of them.
+        slope: of LeakyReLU below zero, [0, 1].
+    """
+
+    one_pass: ClassVar[bool] = True
+
+    def __init__(
+        self, *, resolution: int, channels: int, width: int = 512, slope: float = 0.2
+    ) -> None:
+        super().__init__()
+        in_range("discriminator.width", width, low=1)
+        narrow = max(width // 2, 1)
+        in_range("discriminator.slope", slope, low=0, high=1)
+        self.body = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(channels * resolution**2, width),
+            nn.LeakyReLU(slope),
+            nn.Linear(width, narrow),
+            nn.LeakyReLU(slope),
+        )
+        self.head = LogitHead(narrow)
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        """Judge images (N, channels, resolution, resolution); features are (N, width / 2)."""
+        features = self.body(images)
+        return DiscriminatorOutput(self.head(features), features)
