@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
@@ -105,9 +105,14 @@ def _mean(numbers: Iterator[float], count: int) -> float:
 def _numbers(kept: list[Tensor | tuple[Tensor, ...]]) -> Tensor:
     """One float32 number for each value, on the device."""
     parts = [value if isinstance(value, tuple) else (value,) for value in kept]
-    if len({(len(value), value[0].shape) for value in parts}) > 1:
+    if len(set(map(len, parts))) > 1:
         return torch.cat([_numbers([value]) for value in kept])
-    whole = torch.stack([part for value in parts for part in value]).reshape(len(kept), -1)
+    try:
+        whole = torch.stack(list(chain.from_iterable(parts))).reshape(len(kept), -1)
+    except RuntimeError:  # several shapes: to compare them first would cost more than all the rest
+        if len(kept) == 1:
+            raise
+        return torch.cat([_numbers([value]) for value in kept])
     if isinstance(kept[0], tuple):
         return torch.linalg.vector_norm(whole, dim=1).float()
     return whole.mean(1, dtype=torch.float32)
