@@ -57,7 +57,9 @@ class Clock:
 
     def copy(self) -> Clock:
         """The counters as they stand."""
-        same = object.__new__(Clock)  # a record's clock is copied each time: half the cost of the constructor
+        same = object.__new__(
+            Clock
+        )  # a record's clock is copied each time: half the cost of the constructor
         same.__dict__.update(self.__dict__)
         return same
 

@@ -110,6 +110,8 @@ def test_the_norm_of_a_vector_is_that_of_its_parts():
 
 def test_values_of_several_shapes():
     """The logits of a last, smaller batch: every value counts with its own mean."""
+    from gan_lab.engine.meter import Meter
+
     meter = Meter()
     for logits in ([1.0, 3.0], [5.0], [7.0, 9.0]):
         meter.add("logits/real", torch.tensor(logits))
