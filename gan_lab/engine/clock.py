@@ -57,9 +57,8 @@ class Clock:
 
     def copy(self) -> Clock:
         """The counters as they stand."""
-        same = object.__new__(
-            Clock
-        )  # a record's clock is copied each time: half the cost of the constructor
+        # Each record has a copy, and this is half the cost of the constructor.
+        same = object.__new__(Clock)
         same.__dict__.update(self.__dict__)
         return same
 
