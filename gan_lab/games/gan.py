@@ -143,7 +143,7 @@ class GAN(AdversarialModule):
         self.weights = {
             k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
         }
-        # Of a network's own statistics a batch of reals and fakes would be another function.
+        # With batch statistics, reals and fakes together would be normalised by what they have in common.
         asks = getattr(discriminator, "one_pass", False)
         self.one_pass = asks and not has_batch_norm(discriminator)
         for name, weight in self.weights.items():
