@@ -46,16 +46,16 @@ format: $(STAMP) ## let ruff rewrite what it can
 	@$(PY) -m ruff format .
 
 bench: $(STAMP) ## what everything costs on the CPU, against loops by hand (half an hour on an idle machine)
-	@$(PY) scripts/bench.py $(ARGS)
+	@$(PY) scripts/bench/bench.py $(ARGS)
 
 bench-gpu: $(STAMP) ## rounds on a GPU: eager, compiled, captured
-	@$(PY) scripts/bench_gpu.py --out docs/data/gpu/bench.json $(ARGS)
+	@$(PY) scripts/bench/bench_gpu.py --out docs/data/gpu/bench.json $(ARGS)
 
 scaling: $(STAMP) ## cost against batch, resolution, data set, rounds, evaluations and parallel jobs, as a figure
-	@$(PY) scripts/scaling.py $(ARGS)
+	@$(PY) scripts/bench/scaling.py $(ARGS)
 
 profile: $(STAMP) ## trace ten rounds; ARGS='model=wgan_gp ...' takes the options of gan_lab.train
-	@$(PY) scripts/profile_rounds.py $(ARGS)
+	@$(PY) scripts/bench/profile_rounds.py $(ARGS)
 
 lock: $(STAMP) ## remake constraints.txt from pyproject.toml
 	@$(PY) scripts/lock.py

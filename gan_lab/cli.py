@@ -8,7 +8,7 @@ from importlib import import_module
 from runpy import run_module
 
 from gan_lab import __version__
-from gan_lab.errors import nearest
+from gan_lab.common.errors import nearest
 
 COMMANDS = {
     "train": "train a GAN: gan-lab train model=wgan_gp data=celeba",

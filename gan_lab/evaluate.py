@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
+from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.after import options_of, user_keys
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
-from gan_lab.console import Console
-from gan_lab.errors import ConfigError, GanLabError
+from gan_lab.process.console import Console
 
 if TYPE_CHECKING:
-    from gan_lab.pretrained import Pretrained
+    from gan_lab.generation.pretrained import Pretrained
 
 OPTIONS = {
     "run": Field(str),
@@ -52,8 +52,9 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     Returns:
         Values with everything they depend on, and the JSON file that holds the same.
     """
-    from gan_lab.config.build import build_metric, build_source
-    from gan_lab.pretrained import load
+    from gan_lab.assembly.build import build_metric, build_source
+    from gan_lab.generation.pretrained import load
+    from gan_lab.generation.sampling import EVALUATION_SEED
 
     metric = build_metric({"metrics": options["metrics"]}, keys)
     if metric is None:
@@ -66,7 +67,7 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     metric.prepare(source, model.device)
     for note in metric.notes:
         say(note)
-    sample = model.sampler(seed=_evaluation_seed(), batch_norm=metric.batch_norm)
+    sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
     say(f"This will take about {metric.estimate_seconds(sample):.0f} s.")
     score = metric.score(sample)
     protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}
@@ -88,12 +89,6 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     except OSError as error:
         raise GanLabError(f"out={out}: the result cannot be written ({error.strerror}).") from error
     return result, out
-
-
-def _evaluation_seed() -> int:
-    from gan_lab.callbacks.evaluation import EVALUATION_SEED
-
-    return EVALUATION_SEED
 
 
 def _weights(options: Mapping[str, Any], model: Pretrained) -> str:

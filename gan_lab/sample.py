@@ -10,10 +10,10 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from gan_lab.common.errors import GanLabError
 from gan_lab.config.after import options_of
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
-from gan_lab.errors import GanLabError
 
 OPTIONS = {
     "run": Field(str),
@@ -39,9 +39,9 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of them."""
     import torch
 
-    from gan_lab.callbacks.samples import save_grid, write_png
-    from gan_lab.images import to_uint8
-    from gan_lab.pretrained import load
+    from gan_lab.generation.pretrained import load
+    from gan_lab.media.grids import save_grid, write_png
+    from gan_lab.media.images import to_uint8
 
     model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
     out = Path(options["out"] or model.folder.path / "generated" / _name(options))

@@ -11,16 +11,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.config.command import CONF, around_hydra, run_command, sentence
 from gan_lab.config.resume import command_of_resumed_run
-from gan_lab.errors import ConfigError
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 @around_hydra
 def job(config: DictConfig) -> float | None:
     """One run, or one job of a multirun; returns its metric."""
-    from gan_lab.jobs import run_job
+    from gan_lab.run.jobs import run_job
 
     return run_job(config)
 
@@ -60,7 +60,7 @@ def train(config: DictConfig | Mapping[str, Any], folder: str | None = None) -> 
     Raises:
         GanLabError: one sentence, where the user can mend it.
     """
-    from gan_lab.training import new_folder, run_training
+    from gan_lab.run.training import new_folder, run_training
 
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
     return run_training(plain, folder or new_folder(plain)).metric

@@ -83,7 +83,7 @@ def main() -> None:
     (options.out / "session.json").write_text(json.dumps(result, indent=1) + "\n")
     bench = [
         sys.executable,
-        str(Path(__file__).with_name("bench_gpu.py")),
+        str(Path(__file__).parent / "bench" / "bench_gpu.py"),
         "--out",
         str(options.out / "bench.json"),
     ]

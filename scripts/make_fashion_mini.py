@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_lab.data.fashion_mini import ASSETS
-from gan_lab.data.idx import read_idx
+from gan_lab.data.decoding.idx import read_idx
+from gan_lab.data.sets.fashion_mini import ASSETS
 
 PER_CLASS = {"train": 1000, "test": 200}
 PREFIXES = {"train": "train", "test": "t10k"}

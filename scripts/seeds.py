@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.run_folder import RunFolder
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.data.fashion_mini import fashion_mini_indices
-from gan_lab.data.idx import find_idx, read_idx
+from gan_lab.data.decoding.idx import find_idx, read_idx
+from gan_lab.data.sets.fashion_mini import fashion_mini_indices
 from gan_lab.metrics.small_network import SmallNetwork, to_small
 
 OUTPUT = Path(__file__).resolve().parents[1] / "gan_lab" / "assets" / "small_features.pt"

@@ -14,7 +14,7 @@ from gan_lab.engine.module import TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.schedule import schedule
 from gan_lab.games.gan import GAN
-from gan_lab.latents import Normal
+from gan_lab.latents.distributions import Normal
 from gan_lab.losses.adversarial import NonSaturating, Wasserstein
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.penalties.gradient import GradientPenalty

@@ -5,7 +5,7 @@ import random
 
 import yaml
 
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.run_folder import RunFolder
 
 PROTOCOL = {
     "data": "fashion_mini",

@@ -15,9 +15,9 @@ from PIL import Image
 
 import gan_lab
 from gan_lab import cli, evaluate, sample
-from gan_lab.checkpoint import load_checkpoint
-from gan_lab.errors import CheckpointError, ConfigError
-from gan_lab.images import to_uint8
+from gan_lab.common.errors import CheckpointError, ConfigError
+from gan_lab.media.images import to_uint8
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import main
 
 MEASURE = ["metrics.num_samples=48", "metrics.num_reals=64"]
@@ -85,7 +85,7 @@ def test_a_moved_folder_without_its_data_still_samples(run, tmp_path):
     expected = gan_lab.load(run).sample(4)
     (tmp_path / "moved" / "checkpoints").mkdir(parents=True)
     config = yaml.safe_load((run / "config.yaml").read_text())
-    celeba = {"_target_": "gan_lab.data.celeba.Celeba", "root": "/gone", "resolution": 32}
+    celeba = {"_target_": "gan_lab.data.sets.celeba.Celeba", "root": "/gone", "resolution": 32}
     (tmp_path / "moved" / "config.yaml").write_text(yaml.safe_dump(config))
     shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "moved" / "checkpoints")
     assert torch.equal(gan_lab.load(tmp_path / "moved").sample(4), expected)
@@ -192,7 +192,7 @@ def test_data_that_has_moved(run, tmp_path, capsys):
     copy = shutil.copytree(run, tmp_path / "copy")
     config = yaml.safe_load((copy / "config.yaml").read_text())
     config["data"] = {
-        "_target_": "gan_lab.data.folder.ImageFolder", "root": "/gone", "resolution": 32,
+        "_target_": "gan_lab.data.sets.folder.ImageFolder", "root": "/gone", "resolution": 32,
         "channels": 1, "flip": False, "holdout": 0.0, "on_error": "raise", "batch_size": 8,
     }  # fmt: skip
     (copy / "config.yaml").write_text(yaml.safe_dump(config))

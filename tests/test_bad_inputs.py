@@ -19,10 +19,10 @@ import pytest
 import torch
 import yaml
 
-from gan_lab import checkpoint
-from gan_lab.checkpoint import load_checkpoint
-from gan_lab.errors import ConfigError
-from gan_lab.run_folder import RunFolder
+from gan_lab.common.errors import ConfigError
+from gan_lab.storage import checkpoint
+from gan_lab.storage.checkpoint import load_checkpoint
+from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import compose, main, train
 from tests.conftest import REPOSITORY
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch_fidelity import calculate_metrics
 
-from gan_lab.data.images import ImageSet
-from gan_lab.errors import WeightsError
+from gan_lab.common.errors import WeightsError
+from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.fid import Fid
 from gan_lab.metrics.inception_weights import FULL, PARTIAL_FILE, find_weights
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import gan_lab
-from gan_lab.data.fashion_mini import FashionMini
-from gan_lab.images import to_uint8
+from gan_lab.data.sets.fashion_mini import FashionMini
+from gan_lab.media.images import to_uint8
 from gan_lab.metrics.small import SmallFrechet
 from gan_lab.metrics.small_features import SmallFeatures
 

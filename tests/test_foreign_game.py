@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from gan_lab.checkpoint import load_checkpoint
-from gan_lab.config.build import build
+from gan_lab.assembly.build import build
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import main
 from tests.conftest import REPOSITORY, batches, gradients_of, play_rounds
 

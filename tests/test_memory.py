@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+sys.path.insert(0, str(REPOSITORY / "scripts" / "bench"))
 from scaling import COLOUR, SHAPE, TINY, apart
 
 STATUS = Path("/proc/self/status")

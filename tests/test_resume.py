@@ -14,8 +14,8 @@ import time
 import pytest
 import torch
 
-from gan_lab.checkpoint import load_checkpoint
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import compose, main, train
 
 SMALL = [
@@ -161,7 +161,7 @@ def test_a_diverged_model_does_not_replace_the_last_checkpoint(tmp_path, capsys)
 
 
 def test_a_folder_in_use_is_refused(tmp_path, capsys):
-    from gan_lab.run_folder import RunFolder
+    from gan_lab.storage.run_folder import RunFolder
 
     with RunFolder(tmp_path / "run").held():
         assert main([*SMALL, "max_rounds=1", f"hydra.run.dir={tmp_path}/run"]) == 2
@@ -170,7 +170,7 @@ def test_a_folder_in_use_is_refused(tmp_path, capsys):
 
 KILLER = """
 import os, signal, sys, torch
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
 from gan_lab.train import compose, main, train
 
 saves, save = int(sys.argv[1]), torch.save

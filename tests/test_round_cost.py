@@ -17,7 +17,7 @@ from gan_lab.networks.mlp import MlpDiscriminator, MlpGenerator
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from tests.conftest import REPOSITORY, batches, dcgan, play_rounds, wgan_gp
 
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+sys.path.insert(0, str(REPOSITORY / "scripts" / "bench"))
 import plain_loop
 from counting import Spy
 

@@ -31,15 +31,15 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab import checkpoint
+from gan_lab.assembly.build import build
 from gan_lab.callbacks import checkpoints
-from gan_lab.callbacks.samples import save_grid
-from gan_lab.checkpoint import load_checkpoint, save_checkpoint
-from gan_lab.config.build import build
+from gan_lab.common.errors import CheckpointError
 from gan_lab.engine.clock import Clock
-from gan_lab.errors import CheckpointError
-from gan_lab.images import to_uint8
-from gan_lab.run_folder import RunFolder
+from gan_lab.media.grids import save_grid
+from gan_lab.media.images import to_uint8
+from gan_lab.storage import checkpoint
+from gan_lab.storage.checkpoint import load_checkpoint, save_checkpoint
+from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import compose, main
 from tests.conftest import REPOSITORY
 
@@ -321,7 +321,7 @@ def test_signals_end_a_run_with_their_exit_codes(tmp_path):
 
 def test_a_second_interrupt_does_not_wait(monkeypatch):
     """Somebody who presses Ctrl-C twice wants out at once."""
-    from gan_lab.interrupts import Interrupted, Interrupts
+    from gan_lab.process.interrupts import Interrupted, Interrupts
 
     with Interrupts() as interrupts:
         interrupts.deferred = True

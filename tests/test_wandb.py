@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lab.checkpoint import load_checkpoint
-from gan_lab.environment import git_commit
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
 from gan_lab.loggers import wandb as tracker
+from gan_lab.storage.checkpoint import load_checkpoint
+from gan_lab.storage.environment import git_commit
 from gan_lab.train import main
 
 TINY = [

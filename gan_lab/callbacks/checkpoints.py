@@ -10,10 +10,10 @@ from lightning.pytorch import Callback
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.evaluation import Evaluation
-from gan_lab.checkpoint import save_checkpoint
+from gan_lab.common.errors import CheckpointError, GanLabError
 from gan_lab.engine.clock import Clock
-from gan_lab.errors import CheckpointError, GanLabError
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.checkpoint import save_checkpoint
+from gan_lab.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.engine.clock import Clock
-from gan_lab.interrupts import Interrupts
+from gan_lab.generation.sampling import EVALUATION_SEED, Sampler
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.metrics.score import Metric
-from gan_lab.sampling import Sampler
+from gan_lab.process.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from gan_lab.callbacks.status import Status
     from gan_lab.engine.module import AdversarialModule
-
-EVALUATION_SEED = 0x5EED
 
 
 class Evaluation(AfterRound):

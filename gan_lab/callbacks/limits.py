@@ -10,7 +10,7 @@ import torch
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.engine.clock import KIMG, Clock
-from gan_lab.interrupts import Interrupts
+from gan_lab.process.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule

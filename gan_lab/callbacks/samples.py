@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.engine.clock import KIMG, Clock
-from gan_lab.images import to_uint8
+from gan_lab.generation.sampling import Sampler
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.sampling import Sampler
+from gan_lab.media.grids import save_grid
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
@@ -77,37 +75,3 @@ class Samples(AfterRound):
 def grid_name(images_seen: int) -> str:
     """File name of the grid after so many images; names sort by time."""
     return f"kimg-{images_seen / KIMG:010.3f}.png"
-
-
-def save_grid(images: Tensor, path: Path, *, columns: int | None = None) -> None:
-    """Save images (N, C, H, W) in [-1, 1] as one PNG with a two-pixel gap.
-
-    Args:
-        images: 1 or 3 channels.
-        path: the PNG file; its folder is made.
-        columns: images per row; by default the grid is nearly square.
-    """
-    from torchvision.utils import make_grid
-
-    columns = columns or max(1, round(len(images) ** 0.5))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    grid = make_grid(to_uint8(images).cpu(), nrow=columns, padding=2, pad_value=255)
-    write_png(grid, path)
-
-
-def write_png(pixels: Tensor, path: Path) -> None:
-    """Write bytes (C, H, W) as a PNG file; half a file does not stay.
-
-    torchvision's own write_png says nothing on a full disk and leaves a truncated file.
-
-    Raises:
-        OSError: where the disk refuses.
-    """
-    from torchvision.io import encode_png
-
-    data = encode_png(pixels.cpu()).numpy().tobytes()
-    try:
-        path.write_bytes(data)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise

@@ -14,9 +14,9 @@ import torch
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.limits import Limits
+from gan_lab.common.errors import GanLabError
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.engine.meter import Taken
-from gan_lab.errors import GanLabError
 from gan_lab.loggers.reporter import Reporter
 
 if TYPE_CHECKING:

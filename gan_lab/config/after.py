@@ -8,9 +8,9 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.config.resume import key_of
 from gan_lab.config.schema import Field, check_fields
-from gan_lab.errors import ConfigError, nearest
 
 
 def options_of(

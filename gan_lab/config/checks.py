@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.config.schema import FIELDS, check_fields, check_section, lookup
-from gan_lab.errors import ConfigError
 
 SECTIONS_OF_FIELDS = ("samples", "ema", "checkpoint", "sweep", "strategy", "engine")
 

@@ -15,8 +15,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_lab.errors import ConfigError, GanLabError, nearest
-from gan_lab.interrupts import Interrupted
+from gan_lab.common.errors import ConfigError, GanLabError, nearest
+from gan_lab.process.interrupts import Interrupted
 
 Returned = TypeVar("Returned")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.config.schema import FIELDS, MISSING, lookup
-from gan_lab.errors import ConfigError
-from gan_lab.run_folder import RunFolder, write_atomically
+from gan_lab.storage.run_folder import RunFolder, write_atomically
 
 # What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
 CHANGEABLE = (
@@ -84,6 +84,29 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
+# Where parts lie that a stored configuration names by the place they had before.
+MOVED = {
+    "gan_lab.latents.": "gan_lab.latents.distributions.",
+    "gan_lab.data.celeba.": "gan_lab.data.sets.celeba.",
+    "gan_lab.data.cifar.": "gan_lab.data.sets.cifar.",
+    "gan_lab.data.fashion_mini.": "gan_lab.data.sets.fashion_mini.",
+    "gan_lab.data.folder.": "gan_lab.data.sets.folder.",
+    "gan_lab.data.mnist.": "gan_lab.data.sets.mnist.",
+}
+
+
+def _moved(node: Any) -> Any:
+    """The configuration with `_target_`s as they are called now."""
+    if not isinstance(node, dict):
+        return node
+    found = {key: _moved(value) for key, value in node.items()}
+    target = found.get("_target_")
+    if isinstance(target, str):
+        place, _, name = target.rpartition(".")
+        found["_target_"] = MOVED.get(f"{place}.", f"{place}.") + name
+    return found
+
+
 def stored_config(folder: RunFolder) -> dict[str, Any]:
     """The composed configuration of a run."""
     import yaml
@@ -95,7 +118,7 @@ def stored_config(folder: RunFolder) -> dict[str, Any]:
         raise ConfigError(f"{folder.config}: cannot be read ({said}).") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{folder.config}: is no configuration of a run.")
-    return config
+    return _moved(config)
 
 
 def check_choices(stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.errors import ConfigError, nearest
-from gan_lab.ranges import in_range, one_of
+from gan_lab.common.errors import ConfigError, nearest
+from gan_lab.common.ranges import in_range, one_of
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu")

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import Clock
 from gan_lab.engine.compiling import Compiling
 from gan_lab.engine.dials import Dials
@@ -24,7 +25,6 @@ from gan_lab.engine.reparametrized import Reparametrized
 from gan_lab.engine.runner import Captured, CudaGraph, Eager, Recording, Runner
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step
-from gan_lab.scalars import Scalar
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gan_lab.common.errors import ConfigError, nearest
+from gan_lab.common.ranges import in_range
+from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import KIMG
-from gan_lab.errors import ConfigError, nearest
-from gan_lab.ranges import in_range
-from gan_lab.scalars import Scalar
 
 KINDS = ("constant", "linear", "cosine", "piecewise")
 KEYS = {

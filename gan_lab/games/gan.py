@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lab.common.ranges import in_range
+from gan_lab.common.scalars import Scalar
 from gan_lab.engine.compiling import uncompiled
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.play import Play, lazy
 from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, steps_of
-from gan_lab.latents import Latent
+from gan_lab.latents.distributions import Latent
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
-from gan_lab.ranges import in_range
-from gan_lab.scalars import Scalar
 
 
 class ImagePlay(Play):

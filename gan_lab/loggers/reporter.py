@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gan_lab.engine.clock import Clock
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.run_folder import RunFolder
 
 
 class Tracker(Protocol):

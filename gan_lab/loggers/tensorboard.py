@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
-from gan_lab.errors import ConfigError
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.run_folder import RunFolder
 
 
 class TensorboardTracker:

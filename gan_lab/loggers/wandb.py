@@ -9,10 +9,10 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
-from gan_lab.environment import git_commit
-from gan_lab.errors import ConfigError
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.environment import git_commit
+from gan_lab.storage.run_folder import RunFolder
 
 X_AXIS = "images_seen"
 LONGEST_NAME = 128  # W&B refuses longer names of runs and groups

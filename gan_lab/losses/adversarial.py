@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 from typing_extensions import override
 
-from gan_lab.ranges import in_range
+from gan_lab.common.ranges import in_range
 
 
 class Loss(ABC):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
+from gan_lab.common.ranges import one_of
 from gan_lab.metrics.extractor import FULL_PRECISION
 from gan_lab.metrics.inception import FEATURES, PRECISIONS, RESIZES, InceptionFeatures
 from gan_lab.metrics.inception_weights import find_weights
 from gan_lab.metrics.score import Metric
-from gan_lab.ranges import one_of
 
 KERNEL_KEEP = 10_000  # features of 2048 floats: 82 MB each of reals and fakes
 

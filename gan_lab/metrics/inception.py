@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExtractorInceptionV3
 
-from gan_lab.errors import WeightsError
+from gan_lab.common.errors import WeightsError
 from gan_lab.metrics.extractor import FULL_PRECISION, Extractor
 from gan_lab.metrics.inception_weights import PARTIAL, InceptionWeights
 from gan_lab.metrics.resize import antialiased, tf_bilinear

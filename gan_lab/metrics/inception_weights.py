@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
-from gan_lab.errors import WeightsError
+from gan_lab.common.errors import WeightsError
 
 FULL = "inception-2015-12-05"
 PARTIAL = "inception-2015-12-05, partial, to Mixed_6e"

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from gan_lab.data.images import ImageSet
-from gan_lab.errors import ConfigError, nearest
-from gan_lab.images import to_uint8
+from gan_lab.common.errors import ConfigError, nearest
+from gan_lab.common.ranges import in_range, one_of
+from gan_lab.data.image_set import ImageSet
+from gan_lab.media.images import to_uint8
 from gan_lab.metrics.distances import Frechet, Kernel
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.statistics import statistics_of_reals
 from gan_lab.metrics.timing import seconds_per_image
-from gan_lab.ranges import in_range, one_of
 
 Sample = Callable[[int, int], Tensor]
 

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.data.cache import cache_root
-from gan_lab.data.images import ImageSet
-from gan_lab.data.progress import progress, say
-from gan_lab.errors import DataError
+from gan_lab.common.errors import DataError
+from gan_lab.data.cache.store import cache_root
+from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.timing import seconds_per_image
+from gan_lab.process.progress import progress, say
 
 FORMAT = 2  # part of the key; raise it when what is stored, or how it is computed, changes
 ANNOUNCED_SECONDS = 10.0

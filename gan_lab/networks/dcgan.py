@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lab.common.ranges import in_range, one_of
 from gan_lab.networks.layers.flatten import Flatten
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
@@ -24,7 +25,6 @@ from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.layers.strided import DoublingConv, HalvingConv
 from gan_lab.networks.output import DiscriminatorOutput
-from gan_lab.ranges import in_range, one_of
 
 
 class DcganGenerator(nn.Module):

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from gan_lab.common.ranges import in_range
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.output import DiscriminatorOutput
-from gan_lab.ranges import in_range
 
 
 class MlpGenerator(nn.Module):

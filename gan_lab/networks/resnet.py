@@ -15,13 +15,13 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_lab.common.ranges import in_range, one_of
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv, SameConv
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
-from gan_lab.ranges import in_range, one_of
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 

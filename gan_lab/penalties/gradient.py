@@ -12,8 +12,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from gan_lab.ranges import in_range
-from gan_lab.scalars import Scalar
+from gan_lab.common.ranges import in_range
+from gan_lab.common.scalars import Scalar
 
 
 class Judgement(Protocol):

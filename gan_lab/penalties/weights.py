@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from gan_lab.ranges import in_range
+from gan_lab.common.ranges import in_range
 
 
 class WeightClipping:

@@ -11,8 +11,8 @@ import pytest
 from torch import nn
 
 import gan_lab
+from gan_lab.assembly.parts import load_target
 from gan_lab.config.command import choices_of
-from gan_lab.config.parts import load_target
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.losses.adversarial import Loss

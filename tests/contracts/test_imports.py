@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,65 +14,75 @@ from tests.conftest import REPOSITORY
 PACKAGE = REPOSITORY / "gan_lab"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-CHECKS = {"gan_lab.errors", "gan_lab.ranges", "gan_lab.scalars"}
 TYPING = {"typing_extensions"}
 LIGHTNING = {"lightning"}
-PARTS = {"gan_lab.networks", "gan_lab.losses", "gan_lab.penalties", "gan_lab.latents"}
+DATA = {"torch", "torchvision", "PIL", "numpy"}
 
-# What each package may import beside the standard library and itself.
-MAY = {
-    "errors": set(),
-    "ranges": CHECKS,
-    "scalars": set(),
-    "images": {"torch"},
-    "allocator": set(),
-    "machine": {"torch", "gan_lab.allocator"} | CHECKS,
-    "interrupts": set(),
-    "run_folder": CHECKS,
-    "checkpoint": {"torch"} | CHECKS,
-    "latents": {"torch"} | CHECKS,
-    "networks": {"torch"} | CHECKS | TYPING,
-    "losses": {"torch"} | CHECKS | TYPING,
-    "penalties": {"torch"} | CHECKS | TYPING,
-    "data": {"torch", "torchvision", "PIL", "numpy", "tqdm"} | LIGHTNING | CHECKS,
-    "metrics": {
-        "torch", "torchmetrics", "torch_fidelity", "numpy",
-        "gan_lab.data.images", "gan_lab.data.cache", "gan_lab.data.progress", "gan_lab.images",
-    } | CHECKS,
-    "engine": {"torch"} | LIGHTNING | CHECKS,
-    "games": {"torch", "gan_lab.engine"} | PARTS | CHECKS,
-    "loggers": {
-        "PIL", "numpy", "yaml", "tensorboard", "wandb", "gan_lab.engine.clock", "gan_lab.run_folder",
-        "gan_lab.environment",
-    } | LIGHTNING | CHECKS,
-    "callbacks": {
-        "torch", "torchvision", "gan_lab.engine", "gan_lab.metrics", "gan_lab.loggers.reporter", "gan_lab.images",
-        "gan_lab.sampling", "gan_lab.checkpoint", "gan_lab.run_folder", "gan_lab.interrupts",
-    } | LIGHTNING | CHECKS,
-    "config": {
-        "hydra", "omegaconf", "yaml", "torch", "gan_lab.engine", "gan_lab.interrupts", "gan_lab.run_folder",
-        "gan_lab.machine",
-    } | CHECKS,
+# Each room with the libraries and the other rooms that it may import, lowest first: a room names only rooms above it
+# in this list, so no two name each other. The commands lie at the top of gan_lab/ and may name any.
+ROOMS = {
+    "common": (set(), set()),
+    "process": ({"torch", "tqdm"}, {"common"}),
+    "storage": ({"torch"}, {"common"}),
+    "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
+    "media": ({"torch", "torchvision"}, set()),
+    "latents": ({"torch"}, {"common"}),
+    "networks": ({"torch"} | TYPING, {"common"}),
+    "losses": ({"torch"} | TYPING, {"common"}),
+    "penalties": ({"torch"} | TYPING, {"common"}),
+    "data": ({"torch"}, set()),
+    "data.decoding": (DATA, {"common"}),
+    "data.cache": (DATA, {"common", "process", "data", "data.decoding"}),
+    "data.sets": (DATA, {"common", "process", "data", "data.decoding", "data.cache"}),
+    "data.stream": (DATA | LIGHTNING, {"common", "data"}),
+    "metrics": (
+        {"torch", "torchmetrics", "torch_fidelity", "numpy"},
+        {"common", "process", "media", "data", "data.cache"},
+    ),
+    "engine": ({"torch"} | LIGHTNING, {"common"}),
+    "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
+    "assembly": ({"torch"}, {"common", "process", "config", "engine"}),
+    "generation": (
+        {"torch"}, {"common", "process", "storage", "config", "engine", "assembly"},
+    ),
+    "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
+    "loggers": (
+        {"PIL", "numpy", "yaml", "tensorboard", "wandb"} | LIGHTNING, {"common", "storage", "engine"},
+    ),
+    "callbacks": (
+        {"torch"} | LIGHTNING,
+        {"common", "process", "storage", "media", "metrics", "engine", "generation", "loggers"},
+    ),
+    "run": (
+        {"torch", "hydra", "omegaconf", "yaml"} | LIGHTNING,
+        {
+            "common", "process", "storage", "config", "data", "data.stream", "engine", "assembly", "generation",
+            "reports", "loggers", "callbacks",
+        },
+    ),
 }  # fmt: skip
 
 # Libraries that only these files may name.
+COMMANDS = {"train.py", "sample.py", "evaluate.py", "compare.py", "cli.py"}
 ONLY = {
     "wandb": {"loggers/wandb.py"},
     "tensorboard": {"loggers/tensorboard.py"},
-    "hydra": {"config/", "train.py", "jobs.py", "sample.py", "evaluate.py", "compare.py", "cli.py"},
-    "omegaconf": {"config/", "train.py", "jobs.py", "sample.py", "evaluate.py", "compare.py", "cli.py"},
-    "lightning": {"engine/module.py", "engine/replicas.py", "data/module.py", "callbacks/", "loggers/", "trainer.py"},
+    "hydra": {"config/", "run/jobs.py", *COMMANDS},
+    "omegaconf": {"config/", "run/jobs.py", *COMMANDS},
+    "lightning": {
+        "engine/module.py", "engine/replicas.py", "data/stream/module.py", "callbacks/", "loggers/", "run/trainer.py",
+    },
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
-    "matplotlib": {"curves.py"},
-    "torchvision": {"data/", "callbacks/samples.py"},
+    "matplotlib": {"reports/curves.py"},
+    "torchvision": {"data/", "media/grids.py"},
 }  # fmt: skip
 
 # Imported before torch is, so that --help and a wrong option answer at once.
 LIGHT = [
-    "errors.py", "ranges.py", "scalars.py", "interrupts.py", "run_folder.py", "train.py", "sample.py", "evaluate.py",
-    "config/command.py", "config/resume.py", "config/schema.py", "config/parts.py", "config/checks.py",
-    "config/after.py", "console.py",
+    "common/errors.py", "common/ranges.py", "common/scalars.py", "process/interrupts.py", "process/console.py",
+    "storage/run_folder.py", "train.py", "sample.py", "evaluate.py", "config/command.py",
+    "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
 ]  # fmt: skip
 
 
@@ -103,22 +112,47 @@ def place(file: Path) -> str:
     return file.relative_to(PACKAGE).as_posix()
 
 
-@pytest.mark.parametrize("package", sorted(MAY))
-def test_a_package_imports_what_it_may(package):
-    ours = [file for file in MODULES if re.split(r"[/.]", place(file))[0] == package]
-    assert ours, f"gan_lab has no {package}"
-    allowed = {*MAY[package], f"gan_lab.{package}"}
-    for file in ours:
-        wrong = {name for name in imported(file) if not below(name, allowed)}
-        assert not wrong, f"{place(file)} imports {sorted(wrong)}"
+def room_of(module: str) -> str:
+    """The room that a module of gan_lab lies in; empty for a command."""
+    parts = module.removeprefix("gan_lab.").split(".")
+    named = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((name for name in named if name in ROOMS), "")
+
+
+def files_of(room: str) -> list[Path]:
+    return [f for f in MODULES if room_of(".".join(Path(place(f)).with_suffix("").parts)) == room]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_what_it_may(room):
+    files = files_of(room)
+    assert files, f"gan_lab has no {room}"
+    libraries, rooms = ROOMS[room]
+    for file in files:
+        for name in imported(file):
+            if name.startswith("gan_lab"):
+                assert room_of(name) in {room, *rooms}, f"{place(file)} imports {name}"
+            else:
+                assert below(name, libraries), f"{place(file)} imports {name}"
+
+
+def test_every_file_has_a_room_and_the_top_holds_commands():
+    loose = {place(f) for f in files_of("")}
+    assert loose == COMMANDS | {"__init__.py"}
+
+
+def test_no_arrow_goes_up():
+    """Rooms are listed lowest first, and each names only rooms before it: there is no circle."""
+    order = list(ROOMS)
+    for room, (_, rooms) in ROOMS.items():
+        up = [name for name in rooms if order.index(name) >= order.index(room)]
+        assert not up, f"{room} names {up}, which lie above it"
 
 
 def test_the_engine_knows_no_game_and_no_part():
-    for file in MODULES:
-        if place(file).startswith("engine/"):
-            assert not [n for n in imported(file) if below(n, {"gan_lab.games", *PARTS})], place(
-                file
-            )
+    parts = {"games", "networks", "losses", "penalties", "latents"}
+    for file in files_of("engine"):
+        assert not [n for n in imported(file) if room_of(n) in parts], place(file)
 
 
 @pytest.mark.parametrize("library", sorted(ONLY))
@@ -131,25 +165,6 @@ def test_a_library_has_its_place(library):
         if not any(user == p or (p.endswith("/") and user.startswith(p)) for p in ONLY[library])
     }
     assert not strays  # fmt: skip
-
-
-def test_no_import_is_circular_between_packages():
-    """The graph of packages has no cycle: every edge goes one way."""
-    edges = {}
-    for file in MODULES:
-        source = re.split(r"[/.]", place(file))[0]
-        targets = {
-            n.split(".")[1] for n in imported(file, at_import=True) if n.startswith("gan_lab.")
-        }
-        edges.setdefault(source, set()).update(targets - {source})
-
-    def walk(package, trail):
-        assert package not in trail, f"circular: {' -> '.join([*trail, package])}"
-        for target in edges.get(package, ()):
-            walk(target, [*trail, package])
-
-    for package in edges:
-        walk(package, [])
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.checkpoint import load_checkpoint, save_checkpoint
 from gan_lab.config.command import choices_of
-from gan_lab.sampling import Sampler
+from gan_lab.generation.sampling import Sampler
+from gan_lab.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import batches, differing, play_rounds, weights
 from tests.contracts.walk import MODELS, PENALTIES, built
 

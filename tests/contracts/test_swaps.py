@@ -7,12 +7,12 @@ from itertools import combinations, product
 import pytest
 import torch
 
-from gan_lab.config.build import build_trackers
+from gan_lab.assembly.build import build_trackers
+from gan_lab.common.errors import ConfigError
 from gan_lab.config.command import choices_of
 from gan_lab.config.resume import Command
-from gan_lab.errors import ConfigError
 from gan_lab.metrics.score import Metric
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.run_folder import RunFolder
 from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed
 
 # debug=tiny sets these for every metric; metrics=none has no use for them.

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from gan_lab.config.build import Parts, build
+from gan_lab.assembly.build import Parts, build
 from gan_lab.config.command import CONF, choices_of
 from gan_lab.config.resume import key_of
 from gan_lab.train import compose

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import ctypes, resource, sys, torch
-from gan_lab.machine import Machine
+from gan_lab.process.machine import Machine
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # no huge pages: they would hide the faults
 if sys.argv[1] == "kept":
     Machine("cpu", "32-true", "contiguous", tf32=False, compile=False, cuda_graphs=False).apply()

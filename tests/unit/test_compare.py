@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from gan_lab.compare import find_runs, main, report, tables_of
-from gan_lab.distinctions import distinctions, labels
-from gan_lab.errors import CheckpointError
+from gan_lab.common.errors import CheckpointError
+from gan_lab.compare import main
+from gan_lab.reports.comparison import find_runs, report, tables_of
+from gan_lab.reports.distinctions import distinctions, labels
 from tests.run_records import PROTOCOL, write_run
 
 FINISHED = {"state": "finished", "metric": 1.0}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from gan_lab.curves import COLORS, PANELS, curves_of, draw_curves, moving_average, palette
-from gan_lab.run_folder import RunFolder
+from gan_lab.reports.curves import COLORS, PANELS, curves_of, draw_curves, moving_average, palette
+from gan_lab.storage.run_folder import RunFolder
 from tests.run_records import PROTOCOL, counters, write_run
 
 

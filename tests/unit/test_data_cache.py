@@ -17,10 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_lab.common.errors import DataError
 from gan_lab.data import cache, files
-from gan_lab.data.folder import ImageFolder
-from gan_lab.data.writer import ImageWriter
-from gan_lab.errors import DataError
+from gan_lab.data.cache.writer import ImageWriter
+from gan_lab.data.sets.folder import ImageFolder
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +236,7 @@ def test_two_builders_at_once(photos, own_cache, builds, monkeypatch, with_locks
 SCRIPT = """
 import sys, time
 from gan_lab.data import files
-from gan_lab.data.folder import ImageFolder
+from gan_lab.data.sets.folder import ImageFolder
 decode = files.decode
 def slow(data, channels):
     print("decoding", flush=True)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.data.decode import BadImageError, decode, luminance
-from gan_lab.data.fit import centre_square, fit, fit_digits, resize
+from gan_lab.data.decoding.decode import BadImageError, decode, luminance
+from gan_lab.data.decoding.fit import centre_square, fit, fit_digits, resize
 
 RNG = np.random.default_rng(0)
 

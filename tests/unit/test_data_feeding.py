@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.data import placing, sampler
-from gan_lab.data.ahead import Sender, ahead
-from gan_lab.data.buffers import KEPT, Buffers
-from gan_lab.data.images import ImageSet
-from gan_lab.data.order import Order
-from gan_lab.data.pixels import HostPixels, finished
-from gan_lab.data.placing import on_device
-from gan_lab.data.sampler import Batches
-from gan_lab.errors import ConfigError
+from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream.ahead import Sender, ahead
+from gan_lab.data.stream.buffers import KEPT, Buffers
+from gan_lab.data.stream.order import Order
+from gan_lab.data.stream.pixels import HostPixels, finished
+from gan_lab.data.stream.placing import on_device
+from gan_lab.data.stream.sampler import Batches
 
 CPU = torch.device("cpu")
 
@@ -184,8 +184,8 @@ MEASURE = """
 import sys
 import numpy as np, torch
 from pathlib import Path
-from gan_lab.data.images import ImageSet
-from gan_lab.data.sampler import Batches
+from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream.sampler import Batches
 torch.set_num_threads(1)
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -275,7 +275,7 @@ def test_a_dropped_iterator_ends_its_thread():
 
 EXIT = """
 import itertools
-from gan_lab.data.ahead import ahead
+from gan_lab.data.stream.ahead import ahead
 stream = ahead(lambda n: n, itertools.count())
 print(next(stream), next(stream), flush=True)
 {end}

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.data.folder import ImageFolder
-from gan_lab.data.sampler import check_enough
-from gan_lab.errors import ConfigError, DataError
+from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.data.sets.folder import ImageFolder
+from gan_lab.data.stream.sampler import check_enough
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gan_lab.common.errors import DataError
 from gan_lab.data import celeba, cifar, places
-from gan_lab.data.celeba import Celeba
-from gan_lab.data.cifar import Cifar10
-from gan_lab.data.mnist import FashionMnist, Mnist
-from gan_lab.errors import DataError
+from gan_lab.data.sets.celeba import Celeba
+from gan_lab.data.sets.cifar import Cifar10
+from gan_lab.data.sets.mnist import FashionMnist, Mnist
 
 from .test_data_sets import digits
 

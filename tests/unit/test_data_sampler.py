@@ -7,10 +7,10 @@ import itertools
 import pytest
 import torch
 
-from gan_lab.data.images import ImageSet
-from gan_lab.data.sampler import Batches
-from gan_lab.errors import ConfigError, DataError
-from gan_lab.images import to_uint8
+from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream.sampler import Batches
+from gan_lab.media.images import to_uint8
 
 CPU = torch.device("cpu")
 

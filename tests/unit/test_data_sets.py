@@ -16,12 +16,12 @@ import torch
 import yaml
 from PIL import Image
 
-from gan_lab.data.celeba import Celeba
-from gan_lab.data.cifar import CLASSES, Cifar10
-from gan_lab.data.fashion_mini import FashionMini, fashion_mini_indices
-from gan_lab.data.folder import ImageFolder
-from gan_lab.data.mnist import FashionMnist, Mnist
-from gan_lab.errors import ConfigError, DataError
+from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.data.sets.celeba import Celeba
+from gan_lab.data.sets.cifar import CLASSES, Cifar10
+from gan_lab.data.sets.fashion_mini import FashionMini, fashion_mini_indices
+from gan_lab.data.sets.folder import ImageFolder
+from gan_lab.data.sets.mnist import FashionMnist, Mnist
 
 
 @pytest.fixture(autouse=True)

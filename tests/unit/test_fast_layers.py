@@ -17,7 +17,7 @@ from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv
 from gan_lab.networks.layers.strided import DoublingConv, HalvingConv, _Strided, _WeightGradient
 from tests.conftest import REPOSITORY
 
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+sys.path.insert(0, str(REPOSITORY / "scripts" / "bench"))
 from ordinary import USUAL, make_ordinary
 
 LAYERS = [

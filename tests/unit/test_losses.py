@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
 from gan_lab.losses import adversarial
 from gan_lab.losses.adversarial import (
     Hinge,

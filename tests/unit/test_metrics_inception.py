@@ -13,7 +13,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 from torchmetrics.image.fid import NoTrainInceptionV3
 
-from gan_lab.errors import WeightsError
+from gan_lab.common.errors import WeightsError
 from gan_lab.metrics import inception_weights
 from gan_lab.metrics.fid import Fid
 from gan_lab.metrics.inception import FEATURES, InceptionFeatures

@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 
-from gan_lab.data.fashion_mini import FashionMini
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
+from gan_lab.data.sets.fashion_mini import FashionMini
 from gan_lab.metrics.fid import Fid
 from gan_lab.metrics.small import SmallFrechet
 

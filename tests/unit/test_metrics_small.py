@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gan_lab.data.fashion_mini import FashionMini
+from gan_lab.data.sets.fashion_mini import FashionMini
 from gan_lab.metrics.small import SmallFrechet
 from gan_lab.metrics.small_features import WEIGHTS, SmallFeatures
 from gan_lab.metrics.small_network import to_small

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from gan_lab.data.images import ImageSet
-from gan_lab.errors import DataError
+from gan_lab.common.errors import DataError
+from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.statistics import fixed_subset, statistics_of_reals
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.networks.layers.norm import norm2d
 from gan_lab.networks.mlp import Maxout, MlpDiscriminator, MlpGenerator

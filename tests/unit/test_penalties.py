@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
 from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.networks.dcgan import DcganDiscriminator
 from gan_lab.networks.mlp import MlpDiscriminator

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.config.resume import merge
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
 from gan_lab.engine.schedule import schedule
-from gan_lab.errors import ConfigError
 from tests.contracts.walk import composed
 
 

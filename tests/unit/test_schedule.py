@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.engine.schedule import schedule
-from gan_lab.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import torch
 import gan_lab.callbacks.status as status_module
 from gan_lab.callbacks.limits import Limits
 from gan_lab.callbacks.status import Status
-from gan_lab.errors import GanLabError
-from gan_lab.interrupts import Interrupts
+from gan_lab.common.errors import GanLabError
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.run_folder import RunFolder
+from gan_lab.process.interrupts import Interrupts
+from gan_lab.storage.run_folder import RunFolder
 from tests.conftest import batches, dcgan, play_rounds
 
 

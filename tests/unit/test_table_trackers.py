@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
-from gan_lab.errors import ConfigError
 from gan_lab.loggers.csv import CsvTracker
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.loggers.tensorboard import TensorboardTracker
-from gan_lab.run_folder import RunFolder
+from gan_lab.storage.run_folder import RunFolder
 
 
 def clock(iteration):

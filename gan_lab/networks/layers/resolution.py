@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gan_lab.errors import ConfigError
+from gan_lab.common.errors import ConfigError
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
 

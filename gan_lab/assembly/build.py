@@ -1,0 +1,277 @@
+"""From a configuration to the objects of a run; the only file that does so."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from gan_lab.assembly.parts import Leftovers, build_part, load_target, options_of
+from gan_lab.common.errors import ConfigError, nearest
+from gan_lab.common.ranges import in_range
+from gan_lab.config.schema import FIELDS, SECTIONS
+from gan_lab.engine.module import AdversarialModule, TrainingOptions
+from gan_lab.engine.player import OptimizerOptions
+from gan_lab.engine.randomness import seed_of
+from gan_lab.engine.schedule import schedule
+from gan_lab.process.machine import Machine, choose
+
+RATE_KEYS = ("lr", "clip_norm")
+
+
+@dataclass
+class Parts:
+    """What a configuration describes, made; no data is read yet."""
+
+    game: AdversarialModule
+    source: Any
+    metric: Any | None
+    machine: Machine
+    dropped: list[str]
+
+
+def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
+    """Make the parts of a run.
+
+    Args:
+        config: resolved, plain containers.
+        user_keys: dotted paths that the user set on the command line.
+
+    Raises:
+        ConfigError: at the first option that is unknown, wrong, out of range or not to be had on this machine.
+    """
+    machine = choose(config)
+    builder = _Builder(config, user_keys)
+    source = builder.source()
+    game = builder.game(source)
+    metric = builder.metric()
+    builder.refuse_unknown()
+    machine = settle_graphs(machine, game, config, builder.leftovers.dropped)
+    game.options = replace(
+        game.options,
+        precision=machine.precision,
+        channels_last=machine.memory_format == "channels_last",
+        compile=machine.compile,
+        capture=machine.cuda_graphs,
+    )
+    return Parts(game, source, metric, machine, builder.leftovers.dropped)
+
+
+def settle_graphs(
+    machine: Machine, game: AdversarialModule, config: Mapping[str, Any], dropped: list[str]
+) -> Machine:
+    """Give up CUDA graphs where the game's parts do not allow them; an error if the user asked for them."""
+    obstacle = game.obstacle_to_capture() if machine.cuda_graphs else None
+    if obstacle is None:
+        return machine
+    if config["engine"]["cuda_graphs"] is True:
+        raise ConfigError(f"engine.cuda_graphs=true: {obstacle}; set auto or false.")
+    dropped.append(f"CUDA graphs ({obstacle})")
+    return replace(machine, cuda_graphs=False)
+
+
+def build_game(config: Mapping[str, Any]) -> tuple[AdversarialModule, Any]:
+    """Make only the game and its (unread) data source: what sampling needs."""
+    builder = _Builder(config, ())
+    source = builder.source()
+    return builder.game(source), source
+
+
+def build_source(config: Mapping[str, Any]) -> Any:
+    """Make only the (unread) data source."""
+    return _Builder(config, ()).source()
+
+
+def build_metric(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Any | None:
+    """Make only the metric; None for metrics=none."""
+    return _Builder(config, user_keys).metric()
+
+
+class _Builder:
+    def __init__(self, config: Mapping[str, Any], user_keys: Collection[str]) -> None:
+        self.config = config
+        self.leftovers = Leftovers(user_keys)
+        self.allowed = list(config.get("allow_targets") or [])
+        self.used: set[str] = set()
+
+    def part(self, path: str, node: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+        # Each part draws its weights from a seed of its own: exchanging one leaves the others as they were.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.config.get("seed", 0), "weights", path))
+            return build_part(
+                path, node, context=context, leftovers=self.leftovers, allowed=self.allowed
+            )
+
+    def node(self, name: str) -> Mapping[str, Any]:
+        node = self.config.get(name)
+        if not isinstance(node, Mapping):
+            raise ConfigError(f"{name}={node}: must be a choice of the group {name}, see --help.")
+        return node
+
+    def source(self) -> Any:
+        options = {k: v for k, v in self.node("data").items() if f"data.{k}" not in FIELDS}
+        return self.part("data", options, {})
+
+    def metric(self) -> Any | None:
+        node = self.config.get("metrics") or {}
+        if node.get("_target_") is None:
+            for key in node:
+                if key != "_target_":
+                    self.leftovers.drop(f"metrics.{key}", "metrics=none has no options", ())
+            return None
+        return self.part("metrics", node, {})
+
+    def game(self, source: Any) -> AdversarialModule:
+        model = self.node("model")
+        factory = load_target("model", model, self.allowed)
+        wanted = options_of(factory)
+        context: dict[str, Any] = {"resolution": source.resolution, "channels": source.channels}
+        parts: dict[str, Any] = {}
+        # The latent comes first: networks take its size.
+        for name in sorted(wanted, key=lambda name: name != "latent"):
+            if name not in self.config or name in model:
+                continue
+            self.used.add(name)
+            if typing.get_origin(wanted[name]) is Mapping:
+                parts[name] = self.several(name, self.config[name], context)
+                continue
+            node = self.node(name)
+            parts[name] = self.part(name, node, context)
+            check_kind(name, node, parts[name], wanted[name])
+            if name == "latent":
+                context["latent_dim"] = parts[name].dim
+        game = self.part("model", model, {**context, **parts})
+        if not isinstance(game, AdversarialModule):
+            raise ConfigError(
+                f"model._target_={model['_target_']}: must be an AdversarialModule of gan_lab.engine.module."
+            )
+        in_range("model.n_critic", min(game.n_critic.ends()), low=1)
+        game.options = self.training_options(game)
+        return game
+
+    def several(self, group: str, node: Any, context: Mapping[str, Any]) -> dict[str, Any]:
+        """A group of which several are chosen: every entry with a `_target_` is a part."""
+        parts = {}
+        for name, entry in (node or {}).items():
+            if isinstance(entry, Mapping) and "_target_" in entry:
+                parts[name] = self.part(f"{group}.{name}", entry, context)
+            else:
+                self.leftovers.drop(
+                    f"{group}.{name}", f"{name} is not among the chosen {group} parts", ()
+                )
+        return parts
+
+    def training_options(self, game: AdversarialModule) -> TrainingOptions:
+        config = self.config
+        ema = config.get("ema") or {}
+        return TrainingOptions(
+            optimizers=self.optimizers([spec.name for spec in game.players()]),
+            seed=config.get("seed", 0),
+            accumulate=config.get("accumulate", 1),
+            ema_half_life_kimg=ema.get("half_life_kimg", 10.0),
+            ema_rampup=ema.get("rampup", 0.05),
+            log_every_rounds=config.get("log_every_rounds", 50),
+        )
+
+    def optimizers(self, players: Collection[str]) -> dict[str, OptimizerOptions]:
+        nodes = self.node("optimizer")
+        for name in nodes:
+            if name not in players:
+                self.leftovers.drop(
+                    f"optimizer.{name}", f"no player of this model is called {name}", players
+                )
+        missing = [name for name in players if not isinstance(nodes.get(name), Mapping)]
+        if missing:
+            raise ConfigError(
+                f"optimizer.{missing[0]}: this player has no optimizer; add "
+                f"'/optimizer@optimizer.{missing[0]}: adam' to the model's defaults."
+            )
+        return {name: self.optimizer(f"optimizer.{name}", nodes[name]) for name in players}
+
+    def optimizer(self, path: str, node: Mapping[str, Any]) -> OptimizerOptions:
+        from gan_lab.config.schema import check_type
+
+        factory = load_target(path, node, self.allowed)
+        known = {
+            k: v
+            for k, v in options_of(factory).items()
+            if k not in {"params", "foreach", "fused", "capturable", "differentiable", "maximize"}
+        }
+        options: dict[str, Any] = {}
+        for key, value in node.items():
+            if key in RATE_KEYS or key == "_target_":
+                continue
+            if key not in known:
+                name = node["_target_"].rpartition(".")[2]
+                self.leftovers.drop(
+                    f"{path}.{key}", f"{name} has no such option", {*known, *RATE_KEYS}
+                )
+                continue
+            if key == "betas":
+                check_type(f"{path}.{key}", value, tuple[float, float])
+                for beta in value:
+                    in_range(f"{path}.{key}", beta, low=0, below=1)
+            elif key in {"nesterov", "amsgrad", "centered"}:
+                check_type(f"{path}.{key}", value, bool)
+            else:
+                check_type(f"{path}.{key}", value, float)
+                in_range(f"{path}.{key}", value, low=0)
+            options[key] = value
+        rate = schedule(node.get("lr", 2e-4), f"{path}.lr")
+        in_range(f"{path}.lr", max(rate.ends()), above=0)
+        in_range(f"{path}.lr", min(rate.ends()), low=0)
+        clip = node.get("clip_norm")
+        check_type(f"{path}.clip_norm", clip, float | None)
+        if clip is not None:
+            in_range(f"{path}.clip_norm", clip, above=0)
+        return OptimizerOptions(factory, rate, clip, options)
+
+    def refuse_unknown(self) -> None:
+        """Refuse root keys that nothing reads (a `+typo`), and parts that this game does not use."""
+        fields = {path.split(".")[0] for path in FIELDS}
+        known = fields | set(SECTIONS) | self.used
+        for name, node in self.config.items():
+            if name in known:
+                continue
+            if isinstance(node, Mapping) and "_target_" in node:
+                self.leftovers.drop(name, "this model has no such part", sorted(self.used))
+                continue
+            if name == "penalty" and isinstance(node, Mapping):
+                for entry in node:
+                    self.leftovers.drop(f"penalty.{entry}", "this model takes no penalties", ())
+                continue
+            raise ConfigError(f"{name}: no such option{nearest(name, known) or '; see --help.'}")
+
+
+def check_kind(path: str, node: Mapping[str, Any], part: Any, kind: Any) -> None:
+    """Raise ConfigError where a `_target_` made something that the game's annotation does not allow."""
+    # Protocols that are not runtime-checkable cannot be asked.
+    if kind is Any or not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return
+    if not isinstance(part, kind):
+        raise ConfigError(f"{path}._target_={node['_target_']}: must be a {kind.__name__}.")
+
+
+def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:
+    """Make the chosen tracking services; none stays open where one of them refuses.
+
+    Args:
+        config: resolved; every entry of `logger` with a `_target_` is one.
+        context: `folder`, `command` and `identity`, for trackers that ask for them.
+    """
+    node = dict(config.get("logger") or {})
+    mode = node.pop("mode", "auto")
+    builder = _Builder(config, context["command"].keys)
+    made: list[Any] = []
+    try:
+        for name, entry in node.items():
+            options = {**context, "mode": mode, "config": config}
+            made += builder.several("logger", {name: entry}, options).values()
+    except Exception:
+        for tracker in made:
+            tracker.close(1)
+        raise
+    return made

@@ -1,0 +1,216 @@
+"""From many image files to one cached set: decoded in parallel, the bad ones named or counted."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from gan_lab.common.errors import DataError
+from gan_lab.data.cache.store import Filled, key_of, open_or_build
+from gan_lab.data.cache.writer import ImageWriter
+from gan_lab.data.decoding.decode import BadImageError, decode
+from gan_lab.data.decoding.fit import centre_square, fit
+from gan_lab.data.decoding.tree import Entry, Tree
+from gan_lab.data.image_set import ImageSet
+from gan_lab.process.progress import progress
+
+BLOCK = 64  # images per task: enough to hide the cost of a task, few enough to stop soon
+CACHE_BYTES = 2**20  # of decoded images that are resized in one call: what a core's cache holds
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to every file, and what happens where it cannot be done.
+
+    Attributes:
+        resolution: side of the squares.
+        channels: 3 or 1.
+        on_error: "raise" stops at the first bad file, "skip" leaves it out and counts it.
+    """
+
+    resolution: int
+    channels: int
+    on_error: str
+
+
+class _Block(NamedTuple):
+    pixels: np.ndarray  # uint8 (n, C, H, W), the good ones
+    kept: list[int]  # their indices among the entries
+    bad: list[str]  # "'a.jpg' is empty"
+    enlarged: int
+
+
+def load_files(
+    *,
+    name: str,
+    split: str,
+    tree: Tree,
+    entries: Sequence[Entry],
+    labels: np.ndarray | None,
+    classes: tuple[str, ...],
+    recipe: Recipe,
+    notes: tuple[str, ...],
+) -> ImageSet:
+    """Return the cached set of these files, decoding them where they are new.
+
+    Args:
+        name: the data set, as in `data=celeba`.
+        split: the split.
+        tree: what the entries lie in.
+        entries: the files, in the order of the images.
+        labels: int64, one per entry, or None.
+        classes: names of the labels.
+        recipe: what is done to them.
+        notes: sentences about the source.
+
+    Raises:
+        DataError: naming the first bad file (on_error=raise), or if none is good.
+    """
+    key = key_of(
+        name,
+        split,
+        recipe,
+        Path(tree.root).resolve(),
+        "\n".join(f"{entry.name}\t{entry.stamp}" for entry in entries),
+        None if labels is None else labels.tobytes().hex(),
+    )
+
+    def fill(writer: ImageWriter) -> Filled:
+        return _decode_all(
+            writer, name=name, tree=tree, entries=entries, labels=labels, recipe=recipe
+        )
+
+    size = recipe.resolution
+    return open_or_build(
+        name=name,
+        split=split,
+        key=key,
+        classes=classes,
+        notes=notes,
+        shape=(len(entries), recipe.channels, size, size),
+        fill=fill,
+    )
+
+
+def _decode_all(
+    writer: ImageWriter,
+    *,
+    name: str,
+    tree: Tree,
+    entries: Sequence[Entry],
+    labels: np.ndarray | None,
+    recipe: Recipe,
+) -> Filled:
+    kept: list[int] = []
+    bad: list[str] = []
+    enlarged = 0
+    size = recipe.resolution
+    title = f"data={name}: decoding to {size}x{size} (once)"
+    blocks = _blocks(name, tree, entries, recipe)
+    with progress(len(entries), title) as advance, closing(blocks):
+        for block in blocks:
+            writer.write(block.pixels)
+            kept += block.kept
+            bad += block.bad
+            enlarged += block.enlarged
+            advance(len(block.kept) + len(block.bad))
+    if not kept:
+        raise DataError(f"data={name}: none of {len(entries):,} files can be read: {bad[0]}.")
+    notes = []
+    if bad:
+        more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+        was = "was" if len(bad) == 1 else "were"
+        reasons = "; ".join(bad[:3])
+        notes.append(f"{len(bad):,} of {len(entries):,} files {was} skipped: {reasons}{more}.")
+    if enlarged:
+        verb, was = ("is", "was") if enlarged == 1 else ("are", "were")
+        notes.append(
+            f"{enlarged:,} of {len(kept):,} images {verb} smaller than {size}x{size} "
+            f"and {was} enlarged."
+        )
+    return Filled(None if labels is None else labels[kept], tuple(notes))
+
+
+def _blocks(
+    name: str, tree: Tree, entries: Sequence[Entry], recipe: Recipe
+) -> Generator[_Block, None, None]:
+    """Yield decoded blocks in order; at most two per thread wait, so memory stays bounded.
+
+    Threads suffice: decoding and resizing leave Python's lock free.
+    """
+    workers = _cores()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    waiting: deque[Future[_Block]] = deque()
+    try:
+        for start in range(0, len(entries), BLOCK):
+            indices = range(start, min(start + BLOCK, len(entries)))
+            waiting.append(pool.submit(_decode_block, name, tree, entries, indices, recipe))
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _decode_block(
+    name: str, tree: Tree, entries: Sequence[Entry], indices: range, recipe: Recipe
+) -> _Block:
+    size, channels = recipe.resolution, recipe.channels
+    pixels = np.empty((len(indices), channels, size, size), np.uint8)
+    block = _Block(pixels, [], [], 0)
+    waiting: list[Tensor] = []  # decoded, of one size, to be resized together
+    enlarged = 0
+
+    def flush() -> None:
+        if waiting:
+            end = len(block.kept)
+            pixels[end - len(waiting) : end] = fit(waiting, size).numpy()
+            waiting.clear()
+
+    for index in indices:
+        try:
+            image = decode(_read(tree, entries[index]), channels)
+        except BadImageError as error:
+            path = tree.shown(entries[index])
+            if recipe.on_error == "raise":
+                raise DataError(
+                    f"data={name}: '{path}' {error}; mend or remove it, or set data.on_error=skip."
+                ) from error
+            block.bad.append(f"'{path}' {error}")
+            continue
+        square = centre_square(image)
+        full = len(waiting) >= CACHE_BYTES // image.numel()
+        if waiting and (full or waiting[0].shape != square.shape):
+            flush()
+        waiting.append(square)
+        enlarged += square.shape[-1] < size
+        block.kept.append(index)
+    flush()
+    return block._replace(pixels=pixels[: len(block.kept)], enlarged=enlarged)
+
+
+def _read(tree: Tree, entry: Entry) -> bytes:
+    try:
+        return tree.read(entry)
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise BadImageError(f"cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # archives: bad CRC, unknown compression, encryption
+        raise BadImageError(f"is truncated or damaged ({error})") from error

@@ -1,0 +1,1 @@
+"""From files, trees and archives to pixels."""

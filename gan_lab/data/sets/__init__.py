@@ -1,0 +1,1 @@
+"""What can be trained on: one file for each kind of set."""

@@ -1,0 +1,119 @@
+"""Where data sets are looked for, and how one that is missing is fetched."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TypeVar
+
+from gan_lab.common.errors import DataError
+from gan_lab.data.cache.store import cache_root, locked
+from gan_lab.process.progress import say
+
+Found = TypeVar("Found")
+PATIENCE_SECONDS = 20.0  # for one answer from the network
+
+
+def places(root: str | None) -> list[Path]:
+    """Return where to look: data.root alone, else GAN_LAB_DATA, ./data and the downloads."""
+    if root is not None:
+        return [Path(root).expanduser()]
+    shared = os.environ.get("GAN_LAB_DATA")
+    given = [Path(shared).expanduser()] if shared else []
+    return [*given, Path("data"), downloads()]
+
+
+def downloads() -> Path:
+    """Return the folder that downloads go to; data roots are never written to."""
+    return cache_root() / "data"
+
+
+def locate(
+    *,
+    name: str,
+    title: str,
+    root: str | None,
+    find: Callable[[Path], Found | None],
+    fetch: Callable[[Path], object],
+    holds: str,
+    page: str,
+) -> Found:
+    """Find a data set, downloading it where data.root is not set and there is a network.
+
+    Args:
+        name: as in `data=celeba`.
+        title: as people call it, "CelebA".
+        root: the option data.root.
+        find: looks in one folder; None where nothing is there.
+        fetch: downloads into a folder, in torchvision's layout.
+        holds: what the folder should hold, "celeba/img_align_celeba/".
+        page: where people get it by hand, in words.
+
+    Raises:
+        DataError: where it is nowhere; says where it was looked for and the ways to get it.
+    """
+    looked = places(root)
+    for place in looked:
+        found = find(place)
+        if found is not None:
+            return found
+    shown = ", ".join(f"'{place.absolute()}'" for place in looked)
+    ways = f"set data.root= or GAN_LAB_DATA to the folder that holds {holds}, or get it from {page}"
+    if root is not None:
+        raise DataError(
+            f"data={name}: {title} was not found in {shown}; {ways}; without data.root it is "
+            f"downloaded to '{downloads()}' where there is a network."
+        )
+    reason = _download(title, fetch)
+    found = find(downloads())
+    if found is not None:
+        return found
+    raise DataError(
+        f"data={name}: {title} was not found in {shown} "
+        f"and could not be downloaded ({reason}); {ways}."
+    )
+
+
+def _download(title: str, fetch: Callable[[Path], object]) -> str:
+    """Fetch into a folder of its own and move what came; returns why nothing did."""
+    target = downloads()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with locked(target / f"{title}.lock"):
+            work = Path(mkdtemp(prefix=f"{title}.tmp-", dir=target))
+            try:
+                say(f"Downloading {title} to '{target}' ...")
+                with _patience():
+                    fetch(work)
+                for item in work.iterdir():
+                    if not (target / item.name).exists():
+                        item.rename(target / item.name)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    except Exception as error:  # a network fails in many ways; none of them is ours to raise
+        return _reason(error)
+    return "nothing usable came"
+
+
+def _reason(error: Exception) -> str:
+    """Return the heart of an error in a line; urllib's lies deep in torchvision's report."""
+    text = " ".join(str(error).split()).rstrip(".")
+    inner = re.search(r"urlopen error ([^>]+)>", text)
+    return (inner[1] if inner else text[:160]) or type(error).__name__
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Give up on a network that swallows packets; urllib would wait for minutes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

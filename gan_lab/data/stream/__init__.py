@@ -1,0 +1,1 @@
+"""The endless stream of batches: order, pixels, and where they lie."""

@@ -1,0 +1,83 @@
+"""Samples from a generator, a pure function of (seed, index): the same for any batch size."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_lab.engine.randomness import seed_of
+
+if TYPE_CHECKING:
+    from gan_lab.engine.module import AdversarialModule
+
+CHUNK = 64
+EVALUATION_SEED = 0x5EED  # of the latents that every evaluation scores
+
+
+def latent_numbers(*, seed: int, start: int, count: int, dim: int) -> Tensor:
+    """Standard normal numbers (count, dim) of the samples start .. start + count - 1.
+
+    They are drawn on the CPU by chunks of 64, each from its own seed, so that any rank or batch size sees the same.
+    """
+    first, last = start // CHUNK, (start + count - 1) // CHUNK
+    generator = torch.Generator()
+    chunks = []
+    for chunk in range(first, last + 1):
+        generator.manual_seed(seed_of(seed, "sample", chunk))
+        chunks.append(torch.randn(CHUNK, dim, generator=generator))
+    return torch.cat(chunks)[start - first * CHUNK :][:count]
+
+
+class Sampler:
+    """Draws images from networks without touching them, their mode or any generator of random numbers.
+
+    Args:
+        module: the game, for its latents and its `generate`.
+        networks: the averaged player's networks, raw or averaged; copied when `batch_norm` is batch.
+        seed: of the latents.
+        batch_norm: `running` uses the running statistics, `batch` those of each chunk of 64 samples.
+    """
+
+    def __init__(
+        self,
+        module: AdversarialModule,
+        networks: Mapping[str, nn.Module],
+        *,
+        seed: int = 0,
+        batch_norm: str = "running",
+    ) -> None:
+        self.module = module
+        self.seed = seed
+        self.batch_norm = batch_norm
+        self.networks = {name: _for_sampling(n, batch_norm) for name, n in networks.items()}
+        self.device = next(next(iter(networks.values())).parameters()).device
+
+    @torch.no_grad()
+    def __call__(self, start: int, count: int) -> Tensor:
+        """Images (count, C, H, W) in [-1, 1], float32, of samples start .. start + count - 1."""
+        if self.batch_norm == "running":
+            return self._images(start, count)
+        first = start // CHUNK * CHUNK
+        whole = [self._images(at, CHUNK) for at in range(first, start + count, CHUNK)]
+        return torch.cat(whole)[start - first :][:count]
+
+    def _images(self, start: int, count: int) -> Tensor:
+        numbers = latent_numbers(
+            seed=self.seed, start=start, count=count, dim=self.module.latent_dim
+        )
+        with torch.autocast(self.device.type, enabled=False):
+            return self.module.generate(self.networks, numbers.to(self.device), None)
+
+
+def _for_sampling(network: nn.Module, batch_norm: str) -> nn.Module:
+    copied = copy.deepcopy(network).eval()
+    if batch_norm == "batch":
+        for module in copied.modules():
+            if isinstance(module, _BatchNorm):
+                module.train()
+    return copied

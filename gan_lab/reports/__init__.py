@@ -1,0 +1,1 @@
+"""Curves, tables and names of runs: what people read afterwards."""

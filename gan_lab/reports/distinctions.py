@@ -1,0 +1,97 @@
+"""In which options runs differ: what a comparison calls them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gan_lab.common.errors import GanLabError
+from gan_lab.config.resume import differences, key_of, stored_command, stored_config
+from gan_lab.config.schema import MISSING, lookup
+from gan_lab.storage.run_folder import RunFolder
+
+# Options that change where results go and nothing about them.
+SILENT = ("logger", "resume", "hydra", "sweep", "allow_targets")
+MOST_PATHS = 6
+
+Options = dict[str, str]
+
+
+def distinctions(folders: Sequence[RunFolder]) -> list[Options]:
+    """The options in which runs differ, by run: `[{"model": "gan"}, {"model": "wgan"}]`.
+
+    What was asked for comes first: `model=wgan` stands for the dozen options it sets. Where that
+    does not tell two runs apart, differing paths of their configurations are added.
+    """
+    runs = [_Asked(folder) for folder in folders]
+    keys = dict.fromkeys(key for run in runs for key in run.keys)
+    found = _differing([{key: run.value(key) for key in keys} for run in runs])
+    if len({tuple(one.items()) for one in found}) == len(runs):
+        return found
+    paths = dict.fromkeys(
+        path
+        for run in runs[1:]
+        for path, _, _ in differences(runs[0].config, run.config)
+        if path.split(".")[0] not in SILENT
+        and path not in keys
+        # Another version may lack a path or have a new one: that says nothing about the run.
+        and all(lookup(other.config, path) is not MISSING for other in runs)
+    )
+    more = _differing([{path: run.value(path) for path in paths} for run in runs])
+    kept = list(more[0] if more else {})[:MOST_PATHS]
+    return [{**a, **{path: b[path] for path in kept}} for a, b in zip(found, more, strict=True)]
+
+
+def labels(folders: Sequence[RunFolder]) -> list[str]:
+    """One readable name per run: its differing options, else its folder's name."""
+    texts = [text(options) for options in distinctions(folders)]
+    return [
+        said if said and texts.count(said) == 1 else f"{folder.path.name} {said}".strip()
+        for said, folder in zip(texts, folders, strict=True)
+    ]
+
+
+def text(options: Options) -> str:
+    """Options as on the command line."""
+    return " ".join(f"{key}={value}" for key, value in options.items())
+
+
+class _Asked:
+    """What was asked of a run; empty where it failed before it could write that down."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        stored = stored_command(folder)
+        self.choices: Mapping[str, Any] = stored["choices"] or {}
+        self.given = {key_of(o): o.partition("=")[2] for o in stored["overrides"] or ()}
+        self.keys = [k for k in self.given if k.split(".")[0].split("/")[0] not in SILENT]
+        try:
+            self.config = stored_config(folder)
+        except GanLabError:
+            self.config = {}
+
+    def value(self, key: str) -> str:
+        """A group's choice, else the composed value, else what was written."""
+        if key in self.choices:
+            value = self.choices[key]
+        else:
+            value = lookup(self.config, key)
+            if value is MISSING:
+                value = self.given.get(key, "-")
+        return _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):  # a group of which several are chosen
+        value = [name for name, part in value.items() if isinstance(part, Mapping)]
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown, value))}]"
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
+        with contextlib.suppress(ValueError):  # 1e-4 and 0.0001 are the same
+            return f"{float(value):g}"
+    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _differing(tables: Sequence[Options]) -> list[Options]:
+    keys = [key for key in (tables[0] if tables else {}) if len({t[key] for t in tables}) > 1]
+    return [{key: table[key] for key in keys} for table in tables]

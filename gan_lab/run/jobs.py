@@ -1,0 +1,105 @@
+"""A run as Hydra starts it: alone, or one job of a multirun, where a failure does not end the others."""
+
+from __future__ import annotations
+
+import math
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_lab.common.errors import ConfigError, GanLabError
+from gan_lab.config.command import failed_jobs, sentence
+from gan_lab.config.resume import Command, key_of, write_command
+from gan_lab.config.schema import lookup
+from gan_lab.process.console import Console
+from gan_lab.process.interrupts import Interrupted
+from gan_lab.run.training import run_training
+from gan_lab.storage.run_folder import RunFolder
+
+
+def run_job(config: DictConfig) -> float | None:
+    """A run under Hydra: single, or one job of a multirun, where a failure does not end the others.
+
+    Returns:
+        The metric at the end; infinity for a failed job of a multirun, so that a sweeper can go on.
+    """
+    hydra = HydraConfig.get()
+    sweep = hydra.mode == RunMode.MULTIRUN
+    folder = Path(hydra.runtime.output_dir)
+    command = Command(
+        overrides=list(hydra.overrides.task),
+        flags=_flags(hydra),
+        choices={k: v for k, v in hydra.runtime.choices.items() if not k.startswith("hydra/")},
+        group=folder.parent.name if sweep else None,
+        name=job_name(hydra) if sweep else None,
+    )
+    try:
+        plain = _plain(config)
+        if sweep and lookup(plain, "strategy.devices") != 1:
+            raise ConfigError(
+                f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: each rank would start the whole sweep "
+                "again; run the jobs one by one, or under a launcher such as submitit."
+            )
+        metric = run_training(plain, folder, command).metric
+        return math.inf if metric is not None and math.isnan(metric) else metric
+    except Interrupted as stop:
+        if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
+            Console()(f"Stopped by {stop.name}; the jobs that were left do not run.")
+            raise SystemExit(stop.exit_code) from stop
+        raise
+    except Exception as error:
+        if not sweep:
+            raise
+        job = command.name or str(hydra.job.num)
+        failed_jobs.append(job)
+        with suppress(GanLabError):
+            _note_failure(RunFolder(folder), command, error)
+        told = isinstance(error, GanLabError | OSError)
+        said = str(error) if told else traceback.format_exc()
+        Console()(f"The job {job} failed: {said}")
+        if OmegaConf.select(config, "sweep.on_error") == "stop":
+            Console()("sweep.on_error=stop: the jobs that were left do not run.")
+            raise SystemExit(1) from error
+        return math.inf
+
+
+def job_name(hydra: Any) -> str:
+    """A multirun job's overrides that its command line sweeps over; all where that is not known."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        given = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-")]
+        parsed = OverridesParser.create().parse_overrides(given)
+    except HydraException:  # a launcher's process has a command line of its own
+        parsed = []
+    swept = {key_of(one.input_line or "") for one in parsed if one.is_sweep_override()}
+    told = [one for one in hydra.overrides.task if key_of(one) in swept]
+    return ",".join(told) or str(hydra.job.override_dirname)
+
+
+def _note_failure(folder: RunFolder, command: Command, error: Exception) -> None:
+    """Leave what a comparison of the sweep needs of a job that failed before it had a folder."""
+    if folder.path.is_dir() and not folder.status.is_file():
+        write_command(folder, command)
+        folder.write_status(state="failed", reason=str(error) or type(error).__name__)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(sentence(error)) from error
+    return cast(dict[str, Any], plain)
+
+
+def _flags(hydra: Any) -> list[str]:
+    folders = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
+    return [part for path in folders for part in ("--config-dir", path)]

@@ -1,0 +1,361 @@
+"""One run, from its configuration to its last picture."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from gan_lab.assembly.build import Parts, build, build_trackers
+from gan_lab.callbacks.base import AfterRound
+from gan_lab.callbacks.checkpoints import Checkpoints, SaveBeforeTheEnd
+from gan_lab.callbacks.evaluation import Evaluation
+from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.samples import Samples, grid_name
+from gan_lab.callbacks.status import Status
+from gan_lab.common.errors import ConfigError, GanLabError
+from gan_lab.config.checks import check
+from gan_lab.config.resume import (
+    Command,
+    check_choices,
+    merge,
+    resume_path,
+    stored_command,
+    stored_config,
+    write_command,
+)
+from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream.module import ImageData
+from gan_lab.data.stream.sampler import check_enough
+from gan_lab.generation.sampling import Sampler
+from gan_lab.loggers.reporter import Reporter
+from gan_lab.process.console import Console
+from gan_lab.process.interrupts import Interrupted, Interrupts
+from gan_lab.process.ranks import first_rank
+from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
+from gan_lab.storage.checkpoint import load_checkpoint, remove_leftovers
+from gan_lab.storage.environment import describe_environment
+from gan_lab.storage.run_folder import RunFolder, write_atomically
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run returns: its folder and its metric at the end (None without metrics)."""
+
+    folder: Path
+    metric: float | None
+
+
+def run_training(
+    config: dict[str, Any], folder: str | Path, command: Command | None = None
+) -> Result:
+    """Train, evaluate and record one run.
+
+    Args:
+        config: resolved, plain containers, as composed from conf/train.yaml.
+        folder: the run folder; made if missing.
+        command: how it was asked for.
+
+    Raises:
+        GanLabError: one sentence; nothing that was saved before is lost.
+        Interrupted: after SIGINT or SIGTERM, when the round was finished and saved.
+    """
+    command = command or Command()
+    run = RunFolder(folder)
+    with Interrupts() as interrupts:
+        return _Run(config, run, command, interrupts).go()
+
+
+def new_folder(config: Mapping[str, Any]) -> Path:
+    """A fresh run folder below outputs/ for runs that Hydra does not name."""
+    now = datetime.now()
+    name = str(config["model"]["_target_"]).rpartition(".")[2].lower()
+    return Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S.%f}-{name}"
+
+
+class _Run:
+    """The stages of a run, in order."""
+
+    def __init__(
+        self, config: dict[str, Any], folder: RunFolder, command: Command, interrupts: Interrupts
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.command = command
+        self.interrupts = interrupts
+        self.first = first_rank((config.get("strategy") or {}).get("devices", 1))
+        self.say = Console(quiet=not self.first)
+
+    def go(self) -> Result:
+        state = self.resume()
+        check(self.config)
+        # config.yaml keeps `auto`, so that a resumed run is asked the same question.
+        parts = build(self.config, self.command.keys)
+        self.machine = parts.machine
+        self.machine.apply()
+        if not self.first:
+            parts.metric = None
+            return self.train(parts, state)
+        with self.folder.held():
+            self.open_folder(state, parts)
+            return self.told(parts, state)
+
+    def told(self, parts: Parts, state: dict[str, Any] | None) -> Result:
+        """Train, and leave in status.json how it ended."""
+        try:
+            result = self.train(parts, state)
+        except Interrupted as stop:
+            with suppress(GanLabError):
+                self.folder.write_status(state="interrupted", reason=stop.name)
+            raise
+        except Exception as error:
+            # Where the disk is full this fails too, and the cause is what people need to read.
+            with suppress(GanLabError, OSError):
+                self.folder.write_status(state="failed", reason=str(error) or type(error).__name__)
+                if not isinstance(error, GanLabError):
+                    (self.folder.path / "error.txt").write_text(traceback.format_exc())
+            raise
+        self.folder.write_status(state="finished", metric=result.metric)
+        return result
+
+    def resume(self) -> dict[str, Any] | None:
+        """The checkpoint to go on from; its run's configuration replaces most of this one."""
+        wish = self.config.get("resume")
+        path = resume_path(wish, self.folder)
+        if path is None:
+            if self.folder.last.is_file():
+                raise ConfigError(
+                    f"hydra.run.dir={self.folder.path}: a run lies there already; "
+                    "resume=auto goes on with it, another hydra.run.dir starts a new one."
+                )
+            return None
+        state = load_checkpoint(path)
+        self.folder = RunFolder.existing(path)
+        check_choices(stored_command(self.folder)["choices"], self.command.choices or {})
+        self.config = merge(
+            stored_config(self.folder),
+            self.config,
+            self.command.keys,
+            # From Python it is not known which options were set on purpose.
+            everything=wish == "auto" or not self.command.overrides,
+        )
+        return state
+
+    def open_folder(self, state: Mapping[str, Any] | None, parts: Parts) -> None:
+        """Make the run folder and write what the run is."""
+        try:
+            self.folder.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.folder.samples.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"hydra.run.dir={self.folder.path}: the run folder cannot be made ({error.strerror})."
+            ) from error
+        remove_leftovers(self.folder.checkpoints)
+        self.say = Console(self.folder.log)
+        write_atomically(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
+        if state is None:
+            write_command(self.folder, self.command)
+            self.folder.metrics.unlink(missing_ok=True)
+        self.folder.write_status(state="running")
+        environment = describe_environment(self.machine.plain())
+        write_atomically(self.folder.environment, json.dumps(environment, indent=1) + "\n")
+        if parts.dropped:
+            self.say(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
+
+    def train(self, parts: Parts, state: dict[str, Any] | None) -> Result:
+        game, source = parts.game, parts.source
+        game.say = self.say
+        self.introduce(game)
+        identity = dict((state or {}).get("identity") or {})
+        if state is not None and self.first:  # trackers continue from what is left
+            self.forget_later(state["clock"])
+        trackers = []
+        if self.first:  # before the data: a missing login must not cost an hour of statistics
+            trackers = build_trackers(
+                self.config, folder=self.folder, command=self.command, identity=identity
+            )
+        reporter = Reporter(self.folder, trackers)
+        exit_code = 1
+        try:
+            images = self.load(source)
+            if parts.metric is not None:
+                self.prepare_metric(game, source, parts.metric)
+            if state is not None:
+                self.restore(game, state)
+            data = ImageData(
+                images,
+                batch_size=self.config["data"]["batch_size"],
+                seed=self.config["seed"],
+                flip=source.flip,
+                place=self.config["data"]["device"],
+            )
+            evaluation = self.fit(game, data, parts.metric, reporter, state, identity)
+            self.interrupts.check()
+            if self.first:
+                self.finish(evaluation, reporter, game)
+            exit_code = 0
+        finally:
+            reporter.close(exit_code)
+        return Result(self.folder.path, None if evaluation is None else evaluation.last_value)
+
+    def introduce(self, game: Any) -> None:
+        """Say what is about to run, and what theory says against it."""
+        self.say(f"Run folder: {self.folder.path}")
+        self.say(self.machine.words())
+        for name, network in game.named_children():
+            count = sum(p.numel() for p in network.parameters())
+            self.say(f"{name}: {count:,} parameters")
+        for warning in [*game.warnings(), *accumulation_warning(game)]:
+            self.say(f"Warning: {warning}")
+
+    def load(self, source: Any) -> ImageSet:
+        """The images to train on, with what is to be said about them."""
+        images: ImageSet = source.load(source.splits[0])
+        self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
+        for note in images.notes:
+            self.say(note)
+        check_enough(images, self.config["data"]["batch_size"])
+        return images
+
+    def prepare_metric(self, game: Any, source: Any, metric: Any) -> None:
+        """Find weights, compute statistics of the reals, say how long evaluation will take."""
+        device = torch.device(self.machine.device)
+        metric.prepare(source, device)
+        for note in metric.notes:
+            self.say(note)
+        sampler = Sampler(game.to(device), game.averaged_networks())
+        seconds = metric.estimate_seconds(sampler)
+        self.say(
+            f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s."
+        )
+
+    def restore(self, game: Any, state: Mapping[str, Any]) -> None:
+        try:
+            game.restore(state)
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{self.config['resume']}: the checkpoint does not fit this model "
+                f"({str(error).splitlines()[0]})."
+            ) from error
+        self.say(f"Resumed at iteration {game.clock.iteration} ({game.clock.kimg:.1f} kimg).")
+
+    def forget_later(self, clock: Mapping[str, int]) -> None:
+        """Drop records and grids past the checkpoint: the resumed run makes them again."""
+        dropped = self.folder.drop_records_after(clock["iteration"])
+        if dropped:
+            self.say(f"{dropped} records past the checkpoint were dropped.")
+        for grid in self.folder.samples.glob("kimg-*.png"):
+            if grid.name > grid_name(clock["images_seen"]):
+                grid.unlink()
+
+    def fit(
+        self,
+        game: Any,
+        data: Any,
+        metric: Any,
+        reporter: Any,
+        state: Mapping[str, Any] | None,
+        identity: dict[str, Any],
+    ) -> Evaluation | None:
+        config = self.config
+        limits = Limits(
+            max_kimg=config["max_kimg"],
+            max_rounds=config["max_rounds"],
+            max_time=config["max_time"],
+            interrupts=self.interrupts,
+        )
+        status = Status(reporter, every_rounds=config["log_every_rounds"], limits=limits, board={})
+        evaluation = None
+        if metric is not None:
+            evaluation = Evaluation(
+                metric, reporter, status=status, interrupts=self.interrupts, say=self.say
+            )
+            if state is not None and "evaluation" in state:
+                evaluation.restore(state["evaluation"])
+        samples = Samples(
+            self.folder.samples,
+            reporter,
+            every_kimg=config["samples"]["every_kimg"],
+            count=config["samples"]["num"],
+            say=self.say,
+        )
+        checkpoints = Checkpoints(
+            self.folder,
+            every_kimg=config["checkpoint"]["every_kimg"],
+            evaluation=evaluation,
+            identity=identity,
+            say=self.say,
+        )
+        callbacks: list[AfterRound] = [limits]
+        if self.first:
+            callbacks = [
+                status,
+                *([evaluation] if evaluation else []),
+                samples,
+                checkpoints,
+                limits,
+            ]
+        game.round_callbacks = callbacks
+        if limits.reached(game.clock):
+            self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
+            return evaluation
+        # Saved behind the last records, before an evaluation that may take long.
+        before = [SaveBeforeTheEnd(checkpoints)] if self.first else []
+        signals = SignalsAfterLightning(self.interrupts)
+        trainer = make_trainer(config, [*callbacks[:1], *before, *callbacks[1:], signals])
+        self.interrupts.deferred = True
+        try:
+            trainer.fit(game, datamodule=data)
+        finally:
+            self.interrupts.deferred = False
+        return evaluation
+
+    def finish(self, evaluation: Evaluation | None, reporter: Any, game: Any) -> None:
+        """Draw the curves and say where everything is."""
+        from gan_lab.reports.curves import draw_curves
+
+        draw_curves([self.folder], self.folder.curves)
+        reporter.picture(game.clock, "curves", self.folder.curves)
+        if evaluation is not None and evaluation.last_value is not None:
+            self.say(f"{evaluation.metric.key} at the end: {evaluation.last_value:.4g}")
+        self.say(f"Results: {self.folder.path}")
+        self.say(f"  samples       {newest(self.folder.samples)}")
+        self.say(f"  curves        {self.folder.curves}")
+        self.say(f"  more samples  python -m gan_lab.sample run={self.folder.path}")
+
+
+def accumulation_warning(game: Any) -> list[str]:
+    """A sentence where micro-batches cannot equal the large batch."""
+    if game.options.accumulate == 1:
+        return []
+    found = []
+    for kind, what in (
+        (_BatchNorm, "batch normalisation (its statistics are those of each micro-batch)"),
+        (_DropoutNd, "dropout (its masks are drawn for each micro-batch)"),
+    ):
+        names = [
+            name
+            for name, network in game.named_children()
+            if any(isinstance(m, kind) and getattr(m, "p", 1) > 0 for m in network.modules())
+        ]
+        if names:
+            found.append(
+                f"accumulate={game.options.accumulate} with {what} in {' and '.join(names)}: "
+                "the result is not that of the large batch."
+            )
+    return found
+
+
+def newest(folder: Path) -> Path:
+    """The last PNG of a folder by name."""
+    return max(folder.glob("*.png"), default=folder)

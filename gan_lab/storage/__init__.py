@@ -1,0 +1,1 @@
+"""What a run leaves on disk: its folder, its checkpoints, and on what it was made."""

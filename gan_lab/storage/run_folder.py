@@ -1,0 +1,142 @@
+"""The run folder: everything of a run lies in it, as plain files."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gan_lab.common.errors import CheckpointError, ConfigError, GanLabError
+
+WRITE_SECONDS = 0.2  # a run that records every round writes no more often
+
+
+class RunFolder:
+    """Paths of one run's files, and how the plain ones are read and written.
+
+    config.yaml (resolved), overrides.yaml, environment.json, train.log, metrics.jsonl (one JSON record per line),
+    samples/*.png, checkpoints/last.ckpt and best.ckpt, curves.png, status.json.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.overrides = self.path / "overrides.yaml"
+        self.environment = self.path / "environment.json"
+        self.log = self.path / "train.log"
+        self.metrics = self.path / "metrics.jsonl"
+        self.curves = self.path / "curves.png"
+        self.status = self.path / "status.json"
+        self.samples = self.path / "samples"
+        self.checkpoints = self.path / "checkpoints"
+        self.last = self.checkpoints / "last.ckpt"
+        self.best = self.checkpoints / "best.ckpt"
+        self._lines: list[str] = []
+        self._written = -math.inf
+
+    @classmethod
+    def existing(cls, path: str | Path) -> RunFolder:
+        """The folder of a run that was made before; a file inside it is understood too.
+
+        Raises:
+            CheckpointError: if no run lies there.
+        """
+        given = Path(path)
+        for candidate in (given, given.parent, given.parent.parent):
+            folder = cls(candidate)
+            if folder.config.is_file():
+                return folder
+        raise CheckpointError(
+            f"{given}: no run folder is there (no config.yaml in it or above it); "
+            "give the folder that training printed."
+        )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training in this folder meanwhile.
+
+        Raises:
+            ConfigError: if one does, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise ConfigError(
+                f"hydra.run.dir={self.path}: the run folder cannot be made ({error.strerror})."
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"hydra.run.dir={self.path}: another process is training in this folder; "
+                    "wait for it, or give another hydra.run.dir."
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            yield
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The records of metrics.jsonl; a last line cut short by a kill is left out."""
+        self.flush()
+        if not self.metrics.is_file():
+            return
+        for line in self.metrics.read_text().splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record to metrics.jsonl; on disk at the latest with the first one that comes a moment later."""
+        self._lines.append(json.dumps(record) + "\n")
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the records that wait, in one write of the system."""
+        self._written = time.monotonic()
+        if not self._lines:
+            return
+        lines, self._lines = "".join(self._lines).encode(), []
+        # A fifth of the cost of a Python file object, and unlike a file kept open it follows the folder.
+        file = os.open(self.metrics, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if os.write(file, lines) < len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+        finally:
+            os.close(file)
+
+    def drop_records_after(self, iteration: int) -> int:
+        """Forget records past this iteration (a resumed run makes them again); return how many."""
+        records = list(self.records())
+        kept = [record for record in records if record.get("iteration", 0) <= iteration]
+        if self.metrics.is_file():
+            write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+        return len(records) - len(kept)
+
+    def write_status(self, **status: Any) -> None:
+        """Say how the run stands: state, reason, final metric."""
+        self.flush()
+        write_atomically(self.status, json.dumps(status, indent=1) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside the target, then rename: a reader or a kill never meets half a file."""
+    aside = path.with_name(f".{path.name}.tmp")
+    try:
+        aside.write_text(text)
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise GanLabError(f"{path}: cannot be written ({error.strerror or error}).") from error
