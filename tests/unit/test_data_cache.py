@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from gan_lab.common.errors import DataError
-from gan_lab.data import cache, files
+from gan_lab.data.cache import files
+from gan_lab.data.cache import store as cache
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.sets.folder import ImageFolder
 
@@ -235,7 +236,7 @@ def test_two_builders_at_once(photos, own_cache, builds, monkeypatch, with_locks
 
 SCRIPT = """
 import sys, time
-from gan_lab.data import files
+from gan_lab.data.cache import files
 from gan_lab.data.sets.folder import ImageFolder
 decode = files.decode
 def slow(data, channels):

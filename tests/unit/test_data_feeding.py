@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.data import placing, sampler
 from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream import placing, sampler
 from gan_lab.data.stream.ahead import Sender, ahead
 from gan_lab.data.stream.buffers import KEPT, Buffers
 from gan_lab.data.stream.order import Order

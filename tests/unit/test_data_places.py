@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gan_lab.common.errors import DataError
-from gan_lab.data import celeba, cifar, places
+from gan_lab.data.sets import celeba, cifar, places
 from gan_lab.data.sets.celeba import Celeba
 from gan_lab.data.sets.cifar import Cifar10
 from gan_lab.data.sets.mnist import FashionMnist, Mnist
