@@ -12,7 +12,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.common.errors import ConfigError, GanLabError
-from gan_lab.config.after import options_of, user_keys
+from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
 from gan_lab.process.console import Console
@@ -34,7 +34,7 @@ OPTIONS = {
 @around_hydra
 def job(config: DictConfig) -> float:
     """Score, save, and say the values; returns the one that ranks."""
-    options = options_of(config, OPTIONS, groups=("metrics",))
+    options = plain_options(config, OPTIONS, groups=("metrics",))
     result, out = evaluate(options, user_keys())
     for key, value in result["values"].items():
         sys.stdout.write(f"{key} {value:.6g}\n")

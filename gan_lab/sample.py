@@ -11,7 +11,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.common.errors import GanLabError
-from gan_lab.config.after import options_of
+from gan_lab.config.after import plain_options
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
 
@@ -32,7 +32,7 @@ OPTIONS = {
 @around_hydra
 def job(config: DictConfig) -> None:
     """Draw, save, and say where."""
-    sys.stdout.write(f"{save_samples(options_of(config, OPTIONS))}\n")
+    sys.stdout.write(f"{save_samples(plain_options(config, OPTIONS))}\n")
 
 
 def save_samples(options: Mapping[str, Any]) -> Path:

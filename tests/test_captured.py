@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_lab.engine.runner import WARM_UPS, compare
+from gan_lab.engine.runner import WARM_UPS, difference
 from tests.conftest import batches, play_rounds, weights
 from tests.contracts.walk import MODELS, PENALTIES, built
 from tests.tape import Tape
@@ -52,10 +52,10 @@ def same(eager, captured):
 
 
 def steps_replayed(game):
-    takes = game.runner.takes
-    assert takes
-    assert all(take.proven for take in takes.values())
-    return {step for step, _ in takes}
+    recorded = game.runner.recorded
+    assert recorded
+    assert all(one.proven for one in recorded.values())
+    return {step for step, _ in recorded}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -84,7 +84,7 @@ def test_schedules_of_weights_lazy_steps_accumulation_and_dropout_are_captured()
         "discriminator=mlp", "discriminator.width=8", "log_every_rounds=4", updates=12,
     )  # fmt: skip
     assert captured.said == []
-    assert ("discriminator", True) in captured.runner.takes, (
+    assert ("discriminator", True) in captured.runner.recorded, (
         "rounds that are logged are recorded too"
     )
     assert "discriminator/r1" in steps_replayed(captured)
@@ -153,9 +153,9 @@ def test_another_batch_size_is_recorded_anew():
 def test_rounding_passes_and_a_stale_value_does_not():
     one = torch.linspace(-1, 1, 100)
     before, truth = {"weights": [one]}, {"weights": [one + 0.01]}
-    assert compare(before, {"weights": [one + 0.01 + 1e-7]}, truth) is None
-    assert compare(before, {"weights": [one]}, truth) is not None
-    assert compare(before, {"weights": [one * torch.nan]}, truth) is not None
+    assert difference(before, {"weights": [one + 0.01 + 1e-7]}, truth) is None
+    assert difference(before, {"weights": [one]}, truth) is not None
+    assert difference(before, {"weights": [one * torch.nan]}, truth) is not None
 
 
 def test_takes_that_wait_keep_their_values_while_the_sums_go_on():

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from gan_lab.config.command import choices_of
-from gan_lab.config.resume import key_of
+from gan_lab.config.resume import override_key
 from gan_lab.games.gan import GAN
 from gan_lab.networks.mlp import MlpDiscriminator
 from tests.conftest import batches, gradients_of
@@ -18,8 +18,8 @@ QUIET = ("discriminator.dropout=0", "discriminator.input_dropout=0", "precision=
 
 def step_of_the_discriminator(*overrides, one_pass):
     """Gradients and logged values of one update, and how often the discriminator was called."""
-    given = {key_of(override) for override in overrides}
-    quiet = [override for override in QUIET if key_of(override) not in given]
+    given = {override_key(override) for override in overrides}
+    quiet = [override for override in QUIET if override_key(override) not in given]
     game = built("discriminator=mlp", *quiet, *overrides).game
     game.one_pass = one_pass
     game.configure_optimizers()

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gan_lab.assembly.parts import Leftovers, build_part, load_target, options_of
+from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, load_target
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
 from gan_lab.config.schema import FIELDS, SECTIONS
@@ -127,7 +127,7 @@ class _Builder:
     def game(self, source: Any) -> AdversarialModule:
         model = self.node("model")
         factory = load_target("model", model, self.allowed)
-        wanted = options_of(factory)
+        wanted = constructor_options(factory)
         context: dict[str, Any] = {"resolution": source.resolution, "channels": source.channels}
         parts: dict[str, Any] = {}
         # The latent comes first: networks take its size.
@@ -197,7 +197,7 @@ class _Builder:
         factory = load_target(path, node, self.allowed)
         known = {
             k: v
-            for k, v in options_of(factory).items()
+            for k, v in constructor_options(factory).items()
             if k not in {"params", "foreach", "fused", "capturable", "differentiable", "maximize"}
         }
         options: dict[str, Any] = {}

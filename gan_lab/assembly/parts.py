@@ -70,7 +70,7 @@ def _import(target: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def options_of(factory: Callable[..., Any]) -> dict[str, Any]:
+def constructor_options(factory: Callable[..., Any]) -> dict[str, Any]:
     """Names and annotations of a constructor's options."""
     signature = inspect.signature(factory)
     hints = _hints(factory)
@@ -111,7 +111,7 @@ def build_part(
         ConfigError: if an option has the wrong type or range, or is missing.
     """
     factory = load_target(path, node, allowed)
-    known = options_of(factory)
+    known = constructor_options(factory)
     arguments = {name: context[name] for name in known if name in context and name not in node}
     for key, value in node.items():
         if key == "_target_":

@@ -34,3 +34,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return '; did you mean X?' for the closest known name, or '' where none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The error's first line, or its type where the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(". ")[:200] if lines else type(error).__name__

@@ -9,11 +9,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.common.errors import ConfigError, nearest
-from gan_lab.config.resume import key_of
+from gan_lab.config.resume import override_key
 from gan_lab.config.schema import Field, check_fields
 
 
-def options_of(
+def plain_options(
     config: DictConfig, fields: Mapping[str, Field], groups: Collection[str] = ()
 ) -> dict[str, Any]:
     """The command's options as plain values.
@@ -41,7 +41,7 @@ def options_of(
 
 def user_keys() -> list[str]:
     """Dotted paths that the user set on this command line."""
-    return [key_of(override) for override in HydraConfig.get().overrides.task]
+    return [override_key(override) for override in HydraConfig.get().overrides.task]
 
 
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -31,7 +31,7 @@ class Command:
     @property
     def keys(self) -> list[str]:
         """Dotted paths that the user set."""
-        return [key_of(override) for override in self.overrides]
+        return [override_key(override) for override in self.overrides]
 
 
 def write_command(folder: RunFolder, command: Command) -> None:
@@ -39,7 +39,7 @@ def write_command(folder: RunFolder, command: Command) -> None:
     import yaml
 
     said = {
-        "overrides": [o for o in command.overrides if not key_of(o).startswith("hydra")],
+        "overrides": [o for o in command.overrides if not override_key(o).startswith("hydra")],
         "flags": list(command.flags),
         "choices": dict(command.choices or {}),
     }
@@ -62,8 +62,8 @@ def command_of_resumed_run(arguments: list[str]) -> list[str]:
         raise ConfigError("resume=<folder> goes on with one run; leave out -m, or use resume=auto.")
     folder = RunFolder.existing(paths[-1])
     stored = stored_command(folder)
-    given = {key_of(a) for a in arguments}
-    kept = [a for a in stored["overrides"] if key_of(a) not in given | {"resume"}]
+    given = {override_key(a) for a in arguments}
+    kept = [a for a in stored["overrides"] if override_key(a) not in given | {"resume"}]
     flags = [] if any(a in ("--config-dir", "-cd") for a in arguments) else stored["flags"]
     where = f"hydra.run.dir={folder.path}"
     return [*flags, *kept, *arguments, where]
@@ -79,7 +79,7 @@ def stored_command(folder: RunFolder) -> dict[str, Any]:
     return {**empty, **(yaml.safe_load(folder.overrides.read_text()) or {})}
 
 
-def key_of(override: str) -> str:
+def override_key(override: str) -> str:
     """The key of an override such as `+a.b=1` or `~a`."""
     return override.lstrip("+~").partition("=")[0]
 

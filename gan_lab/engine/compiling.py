@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.errors import first_line
 from gan_lab.engine.meter import Meter
-from gan_lab.engine.runner import Runner, Work, first_line
+from gan_lab.engine.runner import Runner, Work
 from gan_lab.engine.state import Kinds, Snapshot
 
 BACKEND = "inductor"

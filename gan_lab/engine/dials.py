@@ -18,7 +18,7 @@ class Dials:
         self.tensors: dict[str, Tensor] = {}
         self._shown: dict[str, float] = {}
 
-    def turn(self, name: str, value: float) -> float | Tensor:
+    def set(self, name: str, value: float) -> float | Tensor:
         """Set a number and return what the device work is to read: the float, or always the same tensor."""
         if self.device is None:
             return value

@@ -232,7 +232,7 @@ class AdversarialModule(LightningModule):
         for player in self.playing.values():
             if player.ema is not None:
                 decay = player.ema.decay(since, self.clock.images_seen + images)
-                weight = self.dials.turn(f"{player.name}/average", 1.0 - decay)
+                weight = self.dials.set(f"{player.name}/average", 1.0 - decay)
                 self.runner.run(f"{player.name}/average", None, partial(player.ema.update, weight))
 
     def update(
@@ -246,7 +246,7 @@ class AdversarialModule(LightningModule):
         weights = {
             name: term.weight.at(images)
             if term.weight.constant
-            else self.dials.turn(f"{step.name}/{name}", term.weight.at(images))
+            else self.dials.set(f"{step.name}/{name}", term.weight.at(images))
             for name, term in step.terms.items()
         }
         self.runner.run(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from gan_lab.engine.randomness import Draws
-
-if TYPE_CHECKING:
-    from gan_lab.engine.module import AdversarialModule
-    from gan_lab.engine.step import Step
+from gan_lab.engine.step import Step
 
 Value = TypeVar("Value")
 
@@ -39,6 +36,13 @@ class lazy(Generic[Value]):  # noqa: N801 - a decorator
         return value
 
 
+class Game(Protocol):
+    """What a play knows of its game: networks and parts, by the names that the game gave them."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A network or part."""
+
+
 class Play:
     """The memo that terms read. Games subclass it with lazy properties (fake, on_real, ...).
 
@@ -53,7 +57,7 @@ class Play:
 
     def __init__(
         self,
-        game: AdversarialModule,
+        game: Game,
         step: Step,
         batch: Mapping[str, Tensor],
         *,
@@ -61,7 +65,7 @@ class Play:
         start: int,
         whole: Mapping[str, Tensor],
     ) -> None:
-        self.game: Any = game
+        self.game = game
         self.step = step
         self.batch = batch
         self.size = next(iter(batch.values())).shape[0]

@@ -111,7 +111,7 @@ class Player:
         if not self.lr.constant:
             rate = self.lr.at(images_seen) * self.correction
             for group in self.optimizer.param_groups:
-                group["lr"] = dials.turn(f"{self.name}/lr", rate)
+                group["lr"] = dials.set(f"{self.name}/lr", rate)
 
     def average_gradients(self, ranks: int) -> None:
         """Average the gradients over ranks with one all-reduce."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gan_lab.common.errors import first_line
 from gan_lab.engine.meter import Meter
 from gan_lab.engine.state import Kinds, Snapshot
 
@@ -84,7 +85,7 @@ class CudaGraph:
 
 
 @dataclass
-class Take:
+class Recorded:
     """A recording of one step, how often each meter value is added in it, and whether it was seen to be right."""
 
     recording: Recording
@@ -123,7 +124,7 @@ class Captured:
         self.device = device
         self.say = say
         self.trusted = True
-        self.takes: dict[tuple[str, Hashable], Take] = {}
+        self.recorded: dict[tuple[str, Hashable], Recorded] = {}
         self.runs: Counter[str] = Counter()
         self.batch: dict[str, Tensor] = {}
         self.side = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -133,7 +134,7 @@ class Captured:
     def hold(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Copy the batch to where recordings read it."""
         if {k: v.shape for k, v in batch.items()} != {k: v.shape for k, v in self.batch.items()}:
-            self.takes.clear()
+            self.recorded.clear()
             self.pool = self._new_pool()  # torch refuses one whose graphs are gone
             self.batch = {name: torch.empty_like(tensor) for name, tensor in batch.items()}
         for name, tensor in batch.items():
@@ -145,17 +146,17 @@ class Captured:
 
     def run(self, step: str, variant: Hashable, work: Work) -> None:
         """Do the work of a step, in one of four ways: as it is, then recorded beside, proven, replayed."""
-        take = self.takes.get((step, variant))
-        if take is not None and take.proven:
-            take.recording.replay()
-            self.meter.counts.update(take.added)
+        found = self.recorded.get((step, variant))
+        if found is not None and found.proven:
+            found.recording.replay()
+            self.meter.counts.update(found.added)
             return
         if not self.trusted:
             work()
             return
         self.runs[step] += 1
-        if take is not None:
-            self._prove(step, take, work)
+        if found is not None:
+            self._prove(step, found, work)
             return
         counts = self.meter.counts.copy()
         self._beside(work)
@@ -182,14 +183,14 @@ class Captured:
         except Exception as error:
             self._give_up(step, first_line(error))
         else:
-            self.takes[step, variant] = Take(recording, added)
+            self.recorded[step, variant] = Recorded(recording, added)
         self.meter.counts = counts
         now.put_back_random()
 
-    def _prove(self, step: str, take: Take, work: Work) -> None:
+    def _prove(self, step: str, found: Recorded, work: Work) -> None:
         before = Snapshot(self.state, self.device)
         try:
-            take.recording.replay()
+            found.recording.replay()
             replayed = Snapshot(self.state, self.device)
         except Exception as error:
             before.put_back()
@@ -198,27 +199,20 @@ class Captured:
             return
         before.put_back()
         self._beside(work)
-        problem = compare(before.kinds, replayed.kinds, self.state())
+        problem = difference(before.kinds, replayed.kinds, self.state())
         if problem is None:
-            take.proven = True
+            found.proven = True
         else:
             self._give_up(step, problem)
 
     def _give_up(self, step: str, problem: str) -> None:
         self.trusted = False
-        self.takes.clear()
+        self.recorded.clear()
         self.say(f"The step '{step}' is not captured ({problem}); all steps run eagerly.")
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return next(
-        (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
-    )
-
-
 @torch.no_grad()
-def compare(before: Kinds, replayed: Kinds, truth: Kinds) -> str | None:
+def difference(before: Kinds, replayed: Kinds, truth: Kinds) -> str | None:
     """What the replay did differently, in words; None where it is rounding.
 
     Kernels with atomic sums round differently each time, and Adam magnifies that where a gradient is nothing but

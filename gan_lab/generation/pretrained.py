@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.assembly.build import build_game
-from gan_lab.common.errors import CheckpointError, ConfigError
+from gan_lab.common.errors import CheckpointError, ConfigError, first_line
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.config.resume import stored_config
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.generation.sampling import Sampler
 from gan_lab.process.machine import allow_tf32
-from gan_lab.storage.checkpoint import first_line, load_checkpoint
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.run_folder import RunFolder
 
 DEVICES = ("auto", "cpu", "cuda")

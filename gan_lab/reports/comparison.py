@@ -23,7 +23,7 @@ TEXTS = ("run", "options", "state")  # columns that are no numbers
 
 
 @dataclass(frozen=True)
-class Result:
+class Standing:
     """A run's values of one metric under one protocol."""
 
     run: int
@@ -39,7 +39,7 @@ class Table:
 
     metric: str
     protocol: dict[str, Any]
-    results: list[Result]
+    results: list[Standing]
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunFolder]:
@@ -74,7 +74,7 @@ def tables_of(runs: Sequence[RunFolder]) -> list[Table]:
             finite = [pair for pair in pairs if math.isfinite(pair[0])]
             best, where = min(finite, default=(math.nan, math.nan))
             last, kimg = pairs[-1]
-            tables[key].results.append(Result(index, last, best, where, kimg))
+            tables[key].results.append(Standing(index, last, best, where, kimg))
     for table in tables.values():
         table.results.sort(key=lambda result: (math.isnan(result.last), result.last))
     return list(tables.values())

@@ -11,7 +11,7 @@ from typing import Any
 
 from gan_lab.config.resume import stored_command
 from gan_lab.engine.clock import KIMG
-from gan_lab.reports.distinctions import labels
+from gan_lab.reports.distinctions import run_names
 from gan_lab.reports.protocols import NOT_DISTANCES, describe, distances, identity
 from gan_lab.storage.run_folder import RunFolder
 
@@ -81,7 +81,7 @@ def draw_curves(folders: Sequence[RunFolder], path: Path) -> None:
     if len(folders) == 1:
         figure.suptitle(_title(folders[0]), fontsize=11)
     else:
-        _legend_of_runs(figure, labels(folders))
+        _legend_of_runs(figure, run_names(folders))
     figure.supxlabel(plain(protocols.text()), fontsize=SMALL, color=GREY)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, format="png")

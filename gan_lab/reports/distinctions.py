@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.common.errors import GanLabError
-from gan_lab.config.resume import differences, key_of, stored_command, stored_config
+from gan_lab.config.resume import differences, override_key, stored_command, stored_config
 from gan_lab.config.schema import MISSING, lookup
 from gan_lab.storage.run_folder import RunFolder
 
@@ -43,7 +43,7 @@ def distinctions(folders: Sequence[RunFolder]) -> list[Options]:
     return [{**a, **{path: b[path] for path in kept}} for a, b in zip(found, more, strict=True)]
 
 
-def labels(folders: Sequence[RunFolder]) -> list[str]:
+def run_names(folders: Sequence[RunFolder]) -> list[str]:
     """One readable name per run: its differing options, else its folder's name."""
     texts = [text(options) for options in distinctions(folders)]
     return [
@@ -63,7 +63,7 @@ class _Asked:
     def __init__(self, folder: RunFolder) -> None:
         stored = stored_command(folder)
         self.choices: Mapping[str, Any] = stored["choices"] or {}
-        self.given = {key_of(o): o.partition("=")[2] for o in stored["overrides"] or ()}
+        self.given = {override_key(o): o.partition("=")[2] for o in stored["overrides"] or ()}
         self.keys = [k for k in self.given if k.split(".")[0].split("/")[0] not in SILENT]
         try:
             self.config = stored_config(folder)

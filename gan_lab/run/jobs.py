@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.command import failed_jobs, sentence
-from gan_lab.config.resume import Command, key_of, write_command
+from gan_lab.config.resume import Command, override_key, write_command
 from gan_lab.config.schema import lookup
 from gan_lab.process.console import Console
 from gan_lab.process.interrupts import Interrupted
@@ -62,8 +62,8 @@ def run_job(config: DictConfig) -> float | None:
         failed_jobs.append(job)
         with suppress(GanLabError):
             _note_failure(RunFolder(folder), command, error)
-        told = isinstance(error, GanLabError | OSError)
-        said = str(error) if told else traceback.format_exc()
+        is_sentence = isinstance(error, GanLabError | OSError)
+        said = str(error) if is_sentence else traceback.format_exc()
         Console()(f"The job {job} failed: {said}")
         if OmegaConf.select(config, "sweep.on_error") == "stop":
             Console()("sweep.on_error=stop: the jobs that were left do not run.")
@@ -80,9 +80,9 @@ def job_name(hydra: Any) -> str:
         parsed = OverridesParser.create().parse_overrides(given)
     except HydraException:  # a launcher's process has a command line of its own
         parsed = []
-    swept = {key_of(one.input_line or "") for one in parsed if one.is_sweep_override()}
-    told = [one for one in hydra.overrides.task if key_of(one) in swept]
-    return ",".join(told) or str(hydra.job.override_dirname)
+    swept = {override_key(one.input_line or "") for one in parsed if one.is_sweep_override()}
+    names = [one for one in hydra.overrides.task if override_key(one) in swept]
+    return ",".join(names) or str(hydra.job.override_dirname)
 
 
 def _note_failure(folder: RunFolder, command: Command, error: Exception) -> None:

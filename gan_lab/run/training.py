@@ -108,9 +108,9 @@ class _Run:
             return self.train(parts, state)
         with self.folder.held():
             self.open_folder(state, parts)
-            return self.told(parts, state)
+            return self.train_and_note_the_end(parts, state)
 
-    def told(self, parts: Parts, state: dict[str, Any] | None) -> Result:
+    def train_and_note_the_end(self, parts: Parts, state: dict[str, Any] | None) -> Result:
         """Train, and leave in status.json how it ended."""
         try:
             result = self.train(parts, state)
@@ -178,7 +178,7 @@ class _Run:
         self.introduce(game)
         identity = dict((state or {}).get("identity") or {})
         if state is not None and self.first:  # trackers continue from what is left
-            self.forget_later(state["clock"])
+            self.drop_what_came_later(state["clock"])
         trackers = []
         if self.first:  # before the data: a missing login must not cost an hour of statistics
             trackers = build_trackers(
@@ -249,7 +249,7 @@ class _Run:
             ) from error
         self.say(f"Resumed at iteration {game.clock.iteration} ({game.clock.kimg:.1f} kimg).")
 
-    def forget_later(self, clock: Mapping[str, int]) -> None:
+    def drop_what_came_later(self, clock: Mapping[str, int]) -> None:
         """Drop records and grids past the checkpoint: the resumed run makes them again."""
         dropped = self.folder.drop_records_after(clock["iteration"])
         if dropped:

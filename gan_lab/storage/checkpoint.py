@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from gan_lab.common.errors import CheckpointError
+from gan_lab.common.errors import CheckpointError, first_line
 
 FORMAT = 1
 READ_ERRORS = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError)
@@ -71,12 +71,6 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what a killed writer left beside its target."""
     for leftover in folder.glob("*.ckpt.tmp-*"):
         leftover.unlink(missing_ok=True)
-
-
-def first_line(error: BaseException) -> str:
-    """The error's first line, or its type where the message is empty."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ")[:200] if lines else type(error).__name__
 
 
 def _sync_folder(folder: Path) -> None:

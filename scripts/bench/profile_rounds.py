@@ -24,7 +24,7 @@ from gan_lab.assembly.build import Parts, build
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.checks import check
 from gan_lab.config.command import CONF, around_hydra, run_command
-from gan_lab.config.resume import command_of_resumed_run, key_of
+from gan_lab.config.resume import command_of_resumed_run, override_key
 from gan_lab.data.stream.sampler import Batches
 
 ROUNDS = 10
@@ -121,7 +121,7 @@ def write(found: profile, where: str, folder: Path) -> None:
 def job(config: Any) -> None:
     context = HydraConfig.get()
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    parts, stream = prepared(plain, [key_of(one) for one in context.overrides.task])
+    parts, stream = prepared(plain, [override_key(one) for one in context.overrides.task])
     label(parts.game)
     print(parts.machine.words(), flush=True)
     found = profiled(parts.game, stream)
@@ -135,8 +135,8 @@ def job(config: Any) -> None:
 
 def prepare(arguments: list[str]) -> list[str]:
     """The whole command line of a run that is given by resume=, and a folder of our own."""
-    whole = [a for a in command_of_resumed_run(arguments) if key_of(a) != "hydra.run.dir"]
-    given = [a for a in arguments if key_of(a) == "hydra.run.dir"]
+    whole = [a for a in command_of_resumed_run(arguments) if override_key(a) != "hydra.run.dir"]
+    given = [a for a in arguments if override_key(a) == "hydra.run.dir"]
     return [*whole, *(given or ["hydra.run.dir=outputs/profile"])]
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.assembly.build import Parts, build
 from gan_lab.config.command import CONF, choices_of
-from gan_lab.config.resume import key_of
+from gan_lab.config.resume import override_key
 from gan_lab.train import compose
 
 FAST = ("debug=tiny", "logger=none", "metrics=none", "strategy=cpu")
@@ -21,8 +21,8 @@ PLAYERS = ("discriminator", "generator")
 
 def composed(*overrides: str, fast: tuple[str, ...] = FAST) -> dict[str, Any]:
     """The resolved configuration of this command line, tiny unless it says otherwise."""
-    given = {key_of(override) for override in overrides}
-    kept = [override for override in fast if key_of(override) not in given]
+    given = {override_key(override) for override in overrides}
+    kept = [override for override in fast if override_key(override) not in given]
     config = OmegaConf.to_container(compose([*kept, *overrides]), resolve=True)
     assert isinstance(config, dict)
     return config
@@ -30,7 +30,7 @@ def composed(*overrides: str, fast: tuple[str, ...] = FAST) -> dict[str, Any]:
 
 def built(*overrides: str) -> Parts:
     """The parts of this command line; it names them so that leftovers of the user's are errors."""
-    return build(composed(*overrides), [key_of(override) for override in overrides])
+    return build(composed(*overrides), [override_key(override) for override in overrides])
 
 
 def files(*groups: str) -> list[Path]:

@@ -7,7 +7,7 @@ import pytest
 from gan_lab.common.errors import CheckpointError
 from gan_lab.compare import main
 from gan_lab.reports.comparison import find_runs, report, tables_of
-from gan_lab.reports.distinctions import distinctions, labels
+from gan_lab.reports.distinctions import distinctions, run_names
 from tests.run_records import PROTOCOL, write_run
 
 FINISHED = {"state": "finished", "metric": 1.0}
@@ -121,7 +121,7 @@ def test_runs_are_found_in_the_order_of_their_jobs(tmp_path):
 def test_options_name_choices_not_what_follows_from_them(tmp_path):
     runs = [write_run(tmp_path / str(i), **asked("gan", i)) for i in range(2)]
     assert distinctions(runs) == [{"seed": "0"}, {"seed": "1"}]
-    assert labels(runs) == ["seed=0", "seed=1"]
+    assert run_names(runs) == ["seed=0", "seed=1"]
 
 
 def test_runs_without_overrides_differ_by_their_configurations(tmp_path):
@@ -132,7 +132,7 @@ def test_runs_without_overrides_differ_by_their_configurations(tmp_path):
 
 def test_equal_runs_are_called_by_their_folders(tmp_path):
     runs = [write_run(tmp_path / name, **asked("gan", 0)) for name in ("a", "b")]
-    assert labels(runs) == ["a", "b"]
+    assert run_names(runs) == ["a", "b"]
 
 
 def test_one_spelling_of_a_number_is_as_good_as_another(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from gan_lab.data.cache.store import Filled, key_of, open_or_build
+from gan_lab.data.cache.store import Filled, cache_key, open_or_build
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.image_set import ImageSet
 
@@ -51,7 +51,7 @@ def load_array(
     return open_or_build(
         name=name,
         split=split,
-        key=key_of(name, split, resolution, channels, *stamps),
+        key=cache_key(name, split, resolution, channels, *stamps),
         classes=classes,
         notes=notes,
         shape=(count, channels, resolution, resolution),

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from gan_lab.common.errors import DataError
-from gan_lab.data.cache.store import Filled, key_of, open_or_build
+from gan_lab.data.cache.store import Filled, cache_key, open_or_build
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.decoding.decode import BadImageError, decode
 from gan_lab.data.decoding.fit import centre_square, fit
@@ -75,7 +75,7 @@ def load_files(
     Raises:
         DataError: naming the first bad file (on_error=raise), or if none is good.
     """
-    key = key_of(
+    key = cache_key(
         name,
         split,
         recipe,

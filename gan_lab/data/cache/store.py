@@ -47,7 +47,7 @@ def cache_root() -> Path:
     return base / "gan_lab"
 
 
-def key_of(*words: object) -> str:
+def cache_key(*words: object) -> str:
     """Hash everything that decides the cached pixels into a short key."""
     digest = hashlib.sha256()
     for word in (VERSION, *words):
@@ -75,7 +75,7 @@ def open_or_build(
     Args:
         name: the data set, for messages and the folder's name.
         split: the split.
-        key: from `key_of`.
+        key: from `cache_key`.
         classes: names of the labels.
         notes: sentences about the source, put before those of the builder.
         shape: the largest (N, C, H, W) that may come.
