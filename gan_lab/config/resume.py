@@ -9,7 +9,8 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.schema import FIELDS, MISSING, lookup
-from gan_lab.storage.run_folder import RunFolder, write_atomically
+from gan_lab.storage.files import write_whole
+from gan_lab.storage.run_folder import RunFolder
 
 # What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
 CHANGEABLE = (
@@ -43,7 +44,7 @@ def write_command(folder: RunFolder, command: Command) -> None:
         "flags": list(command.flags),
         "choices": dict(command.choices or {}),
     }
-    write_atomically(folder.overrides, yaml.safe_dump(said, sort_keys=False))
+    write_whole(folder.overrides, yaml.safe_dump(said, sort_keys=False))
 
 
 def command_of_resumed_run(arguments: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from gan_lab.media.images import to_uint8
+from gan_lab.storage.files import whole_file
 
 
 def save_grid(images: Tensor, path: Path, *, columns: int | None = None) -> None:
@@ -26,7 +27,7 @@ def save_grid(images: Tensor, path: Path, *, columns: int | None = None) -> None
 
 
 def write_png(pixels: Tensor, path: Path) -> None:
-    """Write bytes (C, H, W) as a PNG file; half a file does not stay.
+    """Write bytes (C, H, W) as a PNG file, whole or not at all.
 
     torchvision's own write_png says nothing on a full disk and leaves a truncated file.
 
@@ -36,8 +37,5 @@ def write_png(pixels: Tensor, path: Path) -> None:
     from torchvision.io import encode_png
 
     data = encode_png(pixels.cpu()).numpy().tobytes()
-    try:
-        path.write_bytes(data)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write(data)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -22,6 +20,7 @@ from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.timing import seconds_per_image
 from gan_lab.process.progress import progress, say
+from gan_lab.storage.files import whole_file
 
 FORMAT = 2  # part of the key; raise it when what is stored, or how it is computed, changes
 ANNOUNCED_SECONDS = 10.0
@@ -169,16 +168,9 @@ def _read(path: Path, dim: int) -> Statistics | None:
 
 def _write(path: Path, statistics: Statistics) -> None:
     """Write aside and rename; a full or read-only disk costs the next run time, not this one."""
-    temporary = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with whole_file(path) as file:
             torch.save(vars(statistics), file)
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         say(f"The statistics of the reals could not be cached at {path}: {error}")
-    finally:
-        if temporary != path:
-            temporary.unlink(missing_ok=True)

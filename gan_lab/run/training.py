@@ -43,9 +43,10 @@ from gan_lab.process.console import Console
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.ranks import first_rank
 from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
-from gan_lab.storage.checkpoint import load_checkpoint, remove_leftovers
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import describe_environment
-from gan_lab.storage.run_folder import RunFolder, write_atomically
+from gan_lab.storage.files import remove_leftovers, write_whole
+from gan_lab.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -160,15 +161,16 @@ class _Run:
             raise ConfigError(
                 f"hydra.run.dir={self.folder.path}: the run folder cannot be made ({error.strerror})."
             ) from error
-        remove_leftovers(self.folder.checkpoints)
+        for place in (self.folder.path, self.folder.checkpoints, self.folder.samples):
+            remove_leftovers(place)
         self.say = Console(self.folder.log)
-        write_atomically(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
+        write_whole(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
         if state is None:
             write_command(self.folder, self.command)
             self.folder.metrics.unlink(missing_ok=True)
         self.folder.write_status(state="running")
         environment = describe_environment(self.machine.plain())
-        write_atomically(self.folder.environment, json.dumps(environment, indent=1) + "\n")
+        write_whole(self.folder.environment, json.dumps(environment, indent=1) + "\n")
         if parts.dropped:
             self.say(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gan_lab.common.errors import CheckpointError, first_line
+from gan_lab.storage.files import whole_file
 
 FORMAT = 1
 READ_ERRORS = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError)
@@ -27,19 +27,13 @@ def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
         CheckpointError: if it cannot be written; the file that was there before stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
-        with aside.open("wb") as file:
+        with whole_file(
+            path, check=partial(torch.load, map_location="cpu", weights_only=True)
+        ) as file:
             torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        torch.load(aside, map_location="cpu", weights_only=True)
-        aside.replace(path)
-        _sync_folder(path.parent)
     # torch reports a full disk as a RuntimeError without errno.
     except READ_ERRORS as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: the checkpoint could not be written ({first_line(error)}); "
             "the one before it is untouched. Free some disk space, then resume."
@@ -65,18 +59,3 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this version of gan_lab.")
     return state
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed writer left beside its target."""
-    for leftover in folder.glob("*.ckpt.tmp-*"):
-        leftover.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gan_lab.common.errors import CheckpointError, ConfigError, GanLabError
+from gan_lab.common.errors import CheckpointError, ConfigError
+from gan_lab.storage.files import write_whole
+from gan_lab.storage.locks import lock_file
 
 WRITE_SECONDS = 0.2  # a run that records every round writes no more often
 
@@ -65,24 +66,21 @@ class RunFolder:
         Raises:
             ConfigError: if one does, or the folder cannot be made.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise ConfigError(
-                f"hydra.run.dir={self.path}: the run folder cannot be made ({error.strerror})."
-            ) from error
-        with lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock_file(self.path / ".lock", busy=self._refuse))
+            except OSError as error:
                 raise ConfigError(
-                    f"hydra.run.dir={self.path}: another process is training in this folder; "
-                    "wait for it, or give another hydra.run.dir."
+                    f"hydra.run.dir={self.path}: the run folder cannot be made ({error.strerror})."
                 ) from error
-            except OSError:
-                pass  # a file system without locks
             yield
+
+    def _refuse(self) -> None:
+        raise ConfigError(
+            f"hydra.run.dir={self.path}: another process is training in this folder; "
+            "wait for it, or give another hydra.run.dir."
+        )
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The records of metrics.jsonl; a last line cut short by a kill is left out."""
@@ -122,21 +120,10 @@ class RunFolder:
         records = list(self.records())
         kept = [record for record in records if record.get("iteration", 0) <= iteration]
         if self.metrics.is_file():
-            write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+            write_whole(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         return len(records) - len(kept)
 
     def write_status(self, **status: Any) -> None:
         """Say how the run stands: state, reason, final metric."""
         self.flush()
-        write_atomically(self.status, json.dumps(status, indent=1) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside the target, then rename: a reader or a kill never meets half a file."""
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        aside.write_text(text)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise GanLabError(f"{path}: cannot be written ({error.strerror or error}).") from error
+        write_whole(self.status, json.dumps(status, indent=1) + "\n")

@@ -23,21 +23,21 @@ DATA = {"torch", "torchvision", "PIL", "numpy"}
 ROOMS = {
     "common": (set(), set()),
     "process": ({"torch", "tqdm"}, {"common"}),
-    "storage": ({"torch"}, {"common"}),
+    "storage": ({"torch", "filelock"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
-    "media": ({"torch", "torchvision"}, set()),
+    "media": ({"torch", "torchvision"}, {"storage"}),
     "latents": ({"torch"}, {"common"}),
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
     "data": ({"torch"}, set()),
     "data.decoding": (DATA, {"common"}),
-    "data.cache": (DATA, {"common", "process", "data", "data.decoding"}),
+    "data.cache": (DATA, {"common", "process", "storage", "data", "data.decoding"}),
     "data.sets": (DATA, {"common", "process", "data", "data.decoding", "data.cache"}),
     "data.stream": (DATA | LIGHTNING, {"common", "data"}),
     "metrics": (
         {"torch", "torchmetrics", "torch_fidelity", "numpy"},
-        {"common", "process", "media", "data", "data.cache"},
+        {"common", "process", "storage", "media", "data", "data.cache"},
     ),
     "engine": ({"torch"} | LIGHTNING, {"common"}),
     "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
@@ -81,8 +81,8 @@ ONLY = {
 # Imported before torch is, so that --help and a wrong option answer at once.
 LIGHT = [
     "common/errors.py", "common/ranges.py", "common/scalars.py", "process/interrupts.py", "process/console.py",
-    "storage/run_folder.py", "train.py", "sample.py", "evaluate.py", "config/command.py",
-    "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
+    "storage/run_folder.py", "storage/files.py", "storage/locks.py", "train.py", "sample.py", "evaluate.py",
+    "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
 ]  # fmt: skip
 
 

@@ -22,6 +22,8 @@ from gan_lab.common.errors import DataError
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.image_set import ImageSet
 from gan_lab.process.progress import say
+from gan_lab.storage.files import sync_folder, whole_file
+from gan_lab.storage.locks import lock_file
 
 VERSION = 1  # raise it whenever decoding changes a pixel
 
@@ -116,22 +118,13 @@ def open_or_build(
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock that dies with this process; yields False on systems that have none."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield False
-        return
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"Waiting for another run that prepares {path.stem} ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # some network file systems
-            yield False
-            return
-        yield True
+    """Hold a lock that dies with this process, waiting for it; yields False on file systems that have none."""
+
+    def busy() -> None:
+        say(f"Waiting for another run that prepares {path.stem} ...")
+
+    with lock_file(path, busy=busy) as held:
+        yield held
 
 
 def _build(
@@ -156,18 +149,15 @@ def _build(
         if filled.labels is not None:
             labels = np.ascontiguousarray(filled.labels, dtype=np.int64)
             digest.update(labels.tobytes())
-            with (work / "labels.npy").open("wb") as file:
+            with whole_file(work / "labels.npy") as file:
                 np.save(file, labels)
-                sync(file.fileno())
         meta = {
             "fingerprint": digest.hexdigest()[:16],
             "notes": list(filled.notes),
             "labelled": filled.labels is not None,
         }
-        with (work / "meta.json").open("w") as text:
-            json.dump(meta, text, indent=1)
-            text.flush()
-            sync(text.fileno())
+        with whole_file(work / "meta.json") as file:
+            file.write(json.dumps(meta, indent=1).encode())
         _publish(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
@@ -184,18 +174,7 @@ def _publish(work: Path, folder: Path) -> None:
             return
         shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been opened
         work.rename(folder)
-    if sys.platform != "win32":
-        handle = os.open(folder.parent, os.O_RDONLY)
-        try:
-            sync(handle)
-        finally:
-            os.close(handle)
-
-
-def sync(handle: int) -> None:
-    """Force a file to disk, where the file system can."""
-    with contextlib.suppress(OSError):
-        os.fsync(handle)
+    sync_folder(folder.parent)
 
 
 def _open(folder: Path) -> tuple[Tensor, Tensor | None, dict[str, Any]] | None:

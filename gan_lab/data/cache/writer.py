@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
+
+from gan_lab.storage.files import sync
 
 
 class ImageWriter:
@@ -42,7 +43,7 @@ class ImageWriter:
                         "numpy's header grew; it should leave room for the first axis"
                     )
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
 
     def write(self, images: np.ndarray) -> None:
         """Append uint8 images, shape (n, C, H, W)."""
