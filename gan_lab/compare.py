@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from gan_lab.common.errors import ConfigError, GanLabError, nearest
+from gan_lab.common.paths import user_path
 from gan_lab.reports.comparison import compare
 
 
@@ -33,11 +33,11 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     paths, out = [], None
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if key == "out" and value:
+        if key == "out" and equals:
             out = value
         elif argument.startswith("-"):
             raise ConfigError(f"{argument}: no such flag; there is only --help.")
-        elif equals and not Path(argument).exists():
+        elif equals and not user_path(argument, "run").exists():
             near = nearest(key, ["out"]) or "; there is only out=<file.png>."
             raise ConfigError(f"{key}: no such option{near}")
         else:

@@ -12,6 +12,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.common.errors import ConfigError, GanLabError
+from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
@@ -80,9 +81,8 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         "seconds": score.seconds,
     }
     name = f"{metric.key.removeprefix('metric/')}-{metric.num_samples}"
-    out = Path(
-        options["out"] or model.folder.path / "eval" / f"{_weights(options, model)}-{name}.json"
-    )
+    default = model.folder.path / "eval" / f"{_weights(options, model)}-{name}.json"
+    out = default if options["out"] is None else user_path(options["out"], "out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1) + "\n")

@@ -11,6 +11,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.common.errors import GanLabError
+from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
@@ -44,7 +45,7 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     from gan_lab.media.images import to_uint8
 
     model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
-    out = Path(options["out"] or model.folder.path / "generated" / _name(options))
+    out = user_path(_out(options, model.folder.path), "out")
     drawing = {key: options[key] for key in ("seed", "batch_size", "batch_norm")}
     batches = model.batches(options["num"], **drawing)
     try:
@@ -62,10 +63,13 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     return out
 
 
-def _name(options: Mapping[str, Any]) -> str:
+def _out(options: Mapping[str, Any], run: Path) -> str | Path:
+    if options["out"] is not None:
+        return str(options["out"])
     weights = Path(options["checkpoint"]).stem + ("" if options["ema"] else "-raw")
     statistics = "" if options["batch_norm"] == "running" else "-batch-statistics"
-    return f"{weights}-seed-{options['seed']}-num-{options['num']}{statistics}.png"
+    name = f"{weights}-seed-{options['seed']}-num-{options['num']}{statistics}.png"
+    return run / "generated" / name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

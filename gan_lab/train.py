@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError
+from gan_lab.common.paths import user_path
 from gan_lab.config.command import CONF, around_hydra, run_command, sentence
 from gan_lab.config.resume import command_of_resumed_run
 
@@ -47,7 +49,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
             raise ConfigError(sentence(error)) from error
 
 
-def train(config: DictConfig | Mapping[str, Any], folder: str | None = None) -> float | None:
+def train(config: DictConfig | Mapping[str, Any], folder: str | Path | None = None) -> float | None:
     """Train from Python, such as a notebook.
 
     Args:
@@ -63,7 +65,8 @@ def train(config: DictConfig | Mapping[str, Any], folder: str | None = None) -> 
     from gan_lab.run.training import new_folder, run_training
 
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
-    return run_training(plain, folder or new_folder(plain)).metric
+    path = new_folder(plain) if folder is None else user_path(folder, "folder")
+    return run_training(plain, path).metric
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError, nearest
+from gan_lab.config.paths import quote_paths
 from gan_lab.process.interrupts import Interrupted
 
 Returned = TypeVar("Returned")
@@ -34,9 +35,6 @@ FLAGS_WITH_VALUE = (
     "-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
     "--experimental-rerun",
 )  # fmt: skip
-
-# Options that are paths.
-PATHS = ("run", "out", "checkpoint", "resume", "hydra.run.dir", "data.root", "metrics.weights")
 
 # Failures of a multirun's jobs in this process, told at the end by the exit code.
 failed_jobs: list[str] = []
@@ -89,7 +87,9 @@ def run_command(
     before = sys.argv
     try:
         check_flags(arguments)
-        sys.argv = [name, *_flags_last(quote_paths(prepare(list(arguments))))]
+        full = prepare(list(arguments))
+        sweep = bool({"-m", "--multirun"} & set(full))
+        sys.argv = [name, *_flags_last(quote_paths(full, sweep=sweep))]
         _call(job, arguments)
     except GanLabError as error:
         return _fail(str(error), error.exit_code)
@@ -108,19 +108,6 @@ def run_command(
     if failed_jobs:
         return _fail(f"{len(failed_jobs)} of the jobs failed: {', '.join(failed_jobs)}.", 1)
     return 0
-
-
-def quote_paths(arguments: list[str]) -> list[str]:
-    """Quote paths for Hydra, which would stumble over the = and , in `run=outputs/lr=1,seed=2`."""
-    if {"-m", "--multirun"} & set(arguments):
-        return arguments  # there a comma separates runs
-    quoted = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if equals and key in PATHS and value != "null" and value[:1] not in ("'", '"', ""):
-            value = "'" + value.replace("'", "\\'") + "'"
-        quoted.append(f"{key}{equals}{value}")
-    return quoted
 
 
 def check_flags(arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.common.errors import ConfigError
+from gan_lab.common.paths import user_path
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.storage.files import write_whole
 from gan_lab.storage.run_folder import RunFolder
@@ -221,5 +222,5 @@ def resume_path(value: str | None, folder: RunFolder) -> Path | None:
         return None
     if value == "auto":
         return folder.last if folder.last.is_file() else None
-    given = Path(value)
+    given = user_path(value, "resume")
     return given if given.suffix == ".ckpt" else RunFolder.existing(given).last

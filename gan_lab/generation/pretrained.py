@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import CheckpointError, ConfigError, first_line
+from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.config.resume import stored_config
 from gan_lab.engine.clock import KIMG
@@ -140,7 +141,7 @@ def checkpoint_path(run: RunFolder, checkpoint: str) -> Path:
     named = {"last": run.last, "best": run.best}
     if checkpoint not in named and not checkpoint.endswith(".ckpt"):
         raise CheckpointError(f"checkpoint={checkpoint}: must be last, best or a .ckpt file.")
-    path = named.get(checkpoint, Path(checkpoint))
+    path = named[checkpoint] if checkpoint in named else user_path(checkpoint, "checkpoint")
     if not path.is_file():
         there = ", ".join(sorted(file.name for file in run.checkpoints.glob("*.ckpt")))
         has = f"it has {there}" if there else "it has no checkpoint yet"

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from gan_lab.common.errors import WeightsError
+from gan_lab.common.paths import user_path
 
 FULL = "inception-2015-12-05"
 PARTIAL = "inception-2015-12-05, partial, to Mixed_6e"
@@ -52,7 +53,7 @@ def find_weights(path: str | None, *, feature: int = 2048) -> InceptionWeights:
         WeightsError: if there are none, with where they were looked for and what to do.
     """
     if path is not None:
-        chosen = Path(path).expanduser()
+        chosen = user_path(path, "metrics.weights")
         if not chosen.is_file():
             raise WeightsError(
                 f"metrics.weights={path}: no such file; point it to {FULL_FILE}, "
@@ -104,8 +105,10 @@ def _unreadable(path: Path) -> WeightsError:
 
 def _data_folders() -> list[Path]:
     root = os.environ.get("GAN_LAB_DATA")
-    folder = Path(root or "").expanduser()
-    return [folder, folder / "inception"] if root else []
+    if not root:
+        return []
+    folder = user_path(root, "GAN_LAB_DATA")
+    return [folder, folder / "inception"]
 
 
 def _download(target: Path) -> InceptionWeights:

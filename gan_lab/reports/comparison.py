@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.common.errors import GanLabError
+from gan_lab.common.paths import user_path
 from gan_lab.engine.clock import KIMG
 from gan_lab.reports.distinctions import distinctions, text
 from gan_lab.reports.protocols import describe, distances, identity
@@ -49,7 +50,7 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunFolder]:
         CheckpointError: at a path without any.
     """
     found: dict[Path, RunFolder] = {}
-    for path in map(Path, paths):
+    for path in [user_path(one, "run") for one in paths]:
         inside = [RunFolder(folder) for folder in _folders(path) if _is_run(folder)]
         for run in inside or [RunFolder.existing(path)]:  # a file of a run, or a sentence
             found.setdefault(run.path.resolve(), run)
@@ -113,7 +114,7 @@ def compare(paths: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Print the comparison of runs and draw their curves; return the picture's path."""
     runs = find_runs(paths)
     sys.stdout.write(report(runs))
-    picture = Path(out) if out else _common_folder(runs) / "compare.png"
+    picture = user_path(out, "out") if out else _common_folder(runs) / "compare.png"
     from gan_lab.reports.curves import draw_curves
 
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.common.errors import CheckpointError, ConfigError
+from gan_lab.common.paths import user_path
 from gan_lab.storage.files import write_whole
 from gan_lab.storage.locks import lock_file
 
@@ -49,7 +50,7 @@ class RunFolder:
         Raises:
             CheckpointError: if no run lies there.
         """
-        given = Path(path)
+        given = user_path(path, "run")
         for candidate in (given, given.parent, given.parent.parent):
             folder = cls(candidate)
             if folder.config.is_file():

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import DataError
+from gan_lab.common.paths import user_path
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.image_set import ImageSet
 from gan_lab.process.progress import say
@@ -39,7 +40,7 @@ def cache_root() -> Path:
     """Return the folder of all caches: GAN_LAB_CACHE, else gan_lab in the user's cache folder."""
     given = os.environ.get("GAN_LAB_CACHE")
     if given:
-        return Path(given).expanduser().absolute()
+        return user_path(given, "GAN_LAB_CACHE").absolute()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.data.cache.files import Recipe, load_files
 from gan_lab.data.decoding.tree import Entry, Tree, scan
@@ -84,7 +85,7 @@ class ImageFolder:
                 f"data={self.name}: data.root is not set; "
                 "point it at a folder or zip archive of images."
             )
-        root = Path(self.root).expanduser()
+        root = user_path(self.root, "data.root")
         if not root.exists():
             raise DataError(
                 f"data={self.name}: '{self.root}' does not exist (looked for '{root.absolute()}'); "

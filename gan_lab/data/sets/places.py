@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 from typing import TypeVar
 
 from gan_lab.common.errors import DataError
+from gan_lab.common.paths import user_path
 from gan_lab.data.cache.store import cache_root, locked
 from gan_lab.process.progress import say
 
@@ -23,9 +24,9 @@ PATIENCE_SECONDS = 20.0  # for one answer from the network
 def places(root: str | None) -> list[Path]:
     """Return where to look: data.root alone, else GAN_LAB_DATA, ./data and the downloads."""
     if root is not None:
-        return [Path(root).expanduser()]
+        return [user_path(root, "data.root")]
     shared = os.environ.get("GAN_LAB_DATA")
-    given = [Path(shared).expanduser()] if shared else []
+    given = [user_path(shared, "GAN_LAB_DATA")] if shared else []
     return [*given, Path("data"), downloads()]
 
 
