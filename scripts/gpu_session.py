@@ -42,7 +42,13 @@ def main() -> None:
     run = options.out / "run"
     shutil.rmtree(run, ignore_errors=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    command = ["model=wgan_gp", "precision=bf16-mixed", "logger=none", f"hydra.run.dir={run}"]
+    command = [
+        "model=wgan_gp",
+        "precision=bf16-mixed",
+        "engine.cuda_graphs=auto",
+        "logger=none",
+        f"hydra.run.dir={run}",
+    ]
     if options.tiny:
         command += [
             "generator=dcgan", "discriminator=dcgan", "generator.width=8", "discriminator.width=8",

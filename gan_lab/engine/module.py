@@ -121,6 +121,24 @@ class AdversarialModule(LightningModule):
         """
         raise NotImplementedError(f"{type(self).__name__} must say how it generates")
 
+    def keep(self, parts: Mapping[str, Any]) -> None:
+        """Own the modules of parts that are no networks of players, such as penalties and losses.
+
+        A part is a module, or has modules as attributes. Their buffers are placed, saved and restored with the game;
+        their parameters rest, since no player moves them.
+
+        Args:
+            parts: by name; those without modules are left as they are.
+        """
+        known = set(self.modules())
+        for name, part in parts.items():
+            inner = vars(part) if hasattr(part, "__dict__") else {}
+            found = {"": part} if isinstance(part, nn.Module) else inner
+            for key, module in found.items():
+                if isinstance(module, nn.Module) and module not in known:
+                    known.add(module)
+                    self.add_module(f"{name}_{key}" if key else name, module.requires_grad_(False))
+
     # The round ------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
+from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.engine.schedule import Schedule
 
 
@@ -56,6 +57,22 @@ class Step:
     def differentiates(self) -> frozenset[str]:
         """All tensors that some term differentiates with respect to."""
         return frozenset().union(*(term.differentiates for term in self.terms.values()))
+
+
+def parts_of(player: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms or constraints, by name, that belong to this player."""
+    return {name: part for name, part in parts.items() if part.player == player}
+
+
+def check_players(group: str, parts: Mapping[str, Any], players: Collection[str]) -> None:
+    """Raise ConfigError where a part of this group belongs to no player of the game."""
+    for name, part in parts.items():
+        player = getattr(part, "player", None)
+        if player not in players:
+            raise ConfigError(
+                f"{group}.{name}: {type(part).__name__}.player is {player!r}, but this model's players are "
+                f"{', '.join(players)}{nearest(str(player), players) or '.'}"
+            )
 
 
 def steps_of(

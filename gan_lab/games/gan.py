@@ -16,10 +16,12 @@ from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.play import Play, lazy
 from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.schedule import schedule
-from gan_lab.engine.step import Step, Term, steps_of
+from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
 from gan_lab.latents.distributions import Latent
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
+
+PLAYERS = ("discriminator", "generator")
 
 
 class ImagePlay(Play):
@@ -28,8 +30,7 @@ class ImagePlay(Play):
     @lazy
     def real(self) -> Tensor:
         """Reals (N, C, H, W) in [-1, 1]."""
-        images = self.batch["images"]
-        return images.detach().requires_grad_() if self.wants_gradient("real") else images
+        return self._differentiable("real", self.batch["images"])
 
     @property
     def all_real(self) -> Tensor:
@@ -45,13 +46,19 @@ class ImagePlay(Play):
     def z(self) -> Tensor:
         """Latents (N, dim)."""
         latent = self.game.latent
-        return latent.from_normal(self.normal("latent", (self.size, latent.dim)))
+        z = latent.from_normal(self.normal("latent", (self.size, latent.dim)))
+        return self._differentiable("z", z)
 
     @lazy
     def fake(self) -> Tensor:
         """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
-        images = self.game.generator(self.z)
-        return images.detach().requires_grad_() if self.wants_gradient("fake") else images
+        return self._differentiable("fake", self.game.generator(self.z))
+
+    def _differentiable(self, name: str, tensor: Tensor) -> Tensor:
+        """A leaf that requires grad where a term differentiates there, unless it hangs on a moving player."""
+        if tensor.requires_grad or not self.wants_gradient(name):
+            return tensor
+        return tensor.detach().requires_grad_()
 
     @lazy
     def on_real(self) -> DiscriminatorOutput:
@@ -115,7 +122,7 @@ class GAN(AdversarialModule):
         discriminator: maps images to a DiscriminatorOutput with logits (N,).
         latent: distribution of the latents.
         loss: both sides of the adversarial loss.
-        penalty: penalties (terms) and constraints (projections) of the discriminator, by name.
+        penalty: penalties (terms) and constraints (projections) by name, each of the player that it names.
         n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
     """
 
@@ -139,6 +146,10 @@ class GAN(AdversarialModule):
         self.constraints = {
             k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
         }
+        check_players("penalty", penalty, PLAYERS)
+        self.keep(
+            {"loss": loss, "latent": latent, **{f"penalty_{k}": p for k, p in penalty.items()}}
+        )
         self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
         self.weights = {
             k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
@@ -156,21 +167,29 @@ class GAN(AdversarialModule):
                 "discriminator",
                 "discriminator",
                 {"discriminator": self.discriminator},
-                constraints=list(self.constraints.values()),
+                constraints=list(parts_of("discriminator", self.constraints).values()),
             ),
-            PlayerSpec("generator", "generator", {"generator": self.generator}, averaged=True),
+            PlayerSpec(
+                "generator",
+                "generator",
+                {"generator": self.generator},
+                constraints=list(parts_of("generator", self.constraints).values()),
+                averaged=True,
+            ),
         ]
 
     def steps(self) -> Sequence[Step]:
-        """The discriminator's step, its lazy penalties, then the generator's step."""
-        penalties = {
-            name: (Term(p, self.weights[name], frozenset(p.differentiates)), p.every)
-            for name, p in self.penalties.items()
-        }
-        return [
-            *steps_of("discriminator", {"adversarial": Term(self._discriminator_loss)}, penalties),
-            *steps_of("generator", {"adversarial": Term(self._generator_loss)}, {}),
-        ]
+        """The discriminator's step and its lazy penalties, then the generator's."""
+        steps: list[Step] = []
+        for player, loss in zip(
+            PLAYERS, (self._discriminator_loss, self._generator_loss), strict=True
+        ):
+            penalties = {
+                name: (Term(p, self.weights[name], frozenset(p.differentiates)), p.every)
+                for name, p in parts_of(player, self.penalties).items()
+            }
+            steps += steps_of(player, {"adversarial": Term(loss)}, penalties)
+        return steps
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
         return self.adversarial.discriminator(play.on_real.logits, play.on_fake.logits)
@@ -196,13 +215,14 @@ class GAN(AdversarialModule):
         """Choices that train but contradict the papers."""
         found = []
         batch_norm = has_batch_norm(self.discriminator)
+        penalties = parts_of("discriminator", self.penalties)
         bounding = [
             p
-            for p in (*self.penalties.values(), *self.constraints.values())
+            for p in (*penalties.values(), *parts_of("discriminator", self.constraints).values())
             if getattr(p, "lipschitz", False) and getattr(p, "weight", 1) != 0
         ]
-        if batch_norm and self.penalties:
-            names = ", ".join(self.penalties)
+        if batch_norm and penalties:
+            names = ", ".join(penalties)
             found.append(
                 f"penalty=[{names}] with batch normalisation in the discriminator: the penalty is defined per image, "
                 "but batch statistics tie the images together (arXiv:1704.00028, section 4); "
