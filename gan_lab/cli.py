@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,6 +10,9 @@ from runpy import run_module
 
 from gan_lab import __version__
 from gan_lab.common.errors import nearest
+from gan_lab.process.console import speaking
+
+log = logging.getLogger(__name__)
 
 COMMANDS = {
     "train": "train a GAN: gan-lab train model=wgan_gp data=celeba",
@@ -20,7 +24,11 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Hand the rest of the command line to one command, importing nothing of the others."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with speaking():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         sys.stdout.write(usage())
         return 0 if given else 2
@@ -30,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if command not in COMMANDS:
         near = nearest(command, COMMANDS) or f"; choose one of {', '.join(COMMANDS)}."
-        sys.stderr.write(f"gan-lab {command}: no such command{near}\n")
+        log.error(f"gan-lab {command}: no such command{near}")
         return 2
     if command == "train":
         # As `python -m gan_lab.train`, so that ranks of strategy=ddp can be started with the same command.

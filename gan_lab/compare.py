@@ -6,26 +6,31 @@ curves of all runs into one picture (by default compare.png in the folder that h
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
 from gan_lab.common.errors import ConfigError, GanLabError, nearest
 from gan_lab.common.paths import user_path
+from gan_lab.process.console import speaking
 from gan_lab.reports.comparison import compare
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(given):
-        sys.stdout.write(f"{__doc__}")
-        return 0
-    try:
-        paths, out = _parse(given)
-        sys.stdout.write(f"\n{compare(paths, out)}\n")
-    except GanLabError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+    with speaking():
+        if {"-h", "--help"} & set(given):
+            sys.stdout.write(f"{__doc__}")
+            return 0
+        try:
+            paths, out = _parse(given)
+            sys.stdout.write(f"\n{compare(paths, out)}\n")
+        except GanLabError as error:
+            log.error(str(error))
+            return error.exit_code
     return 0
 
 

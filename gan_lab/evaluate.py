@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,11 @@ from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import CONF, around_hydra, run_command
 from gan_lab.config.schema import Field
-from gan_lab.process.console import Console
 
 if TYPE_CHECKING:
     from gan_lab.generation.pretrained import Pretrained
+
+log = logging.getLogger(__name__)
 
 OPTIONS = {
     "run": Field(str),
@@ -64,12 +66,11 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         )
     model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
     source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
-    say = Console()
     metric.prepare(source, model.device)
     for note in metric.notes:
-        say(note)
+        log.info(note)
     sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
-    say(f"This will take about {metric.estimate_seconds(sample):.0f} s.")
+    log.info(f"This will take about {metric.estimate_seconds(sample):.0f} s.")
     score = metric.score(sample)
     protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}
     result = {

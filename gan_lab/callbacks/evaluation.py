@@ -97,7 +97,6 @@ class Evaluation(AfterRound):
             self.best_value = value
         name = self.metric.key.removeprefix("metric/")
         self.status.board["metric"] = f"{name} {value:.4g}"
-        self.status.clear()
         self.say(f"kimg {clock.kimg:8.1f}  {name} {value:.4g}  ({score.seconds:.1f} s)")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

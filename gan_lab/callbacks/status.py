@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from gan_lab.common.errors import GanLabError
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.engine.meter import Taken
 from gan_lab.loggers.reporter import Reporter
+from gan_lab.process import console
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
@@ -61,10 +61,9 @@ class Status(AfterRound):
         self.limits = limits
         self.board = board
         self.paused = 0.0
-        self.terminal = sys.stderr.isatty()
+        self.terminal = console.is_terminal()
         self.waiting: list[Waiting] = []
         self._last_line = -math.inf
-        self._width = 0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the stopwatch."""
@@ -142,19 +141,8 @@ class Status(AfterRound):
         if self.terminal:
             share = self.limits.share(clock)
             filled = int(share * 20) if share is not None else 0
-            bar = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
-            sys.stderr.write("\r" + bar.ljust(self._width))
-            self._width = len(bar)
-            sys.stderr.flush()
-        else:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """End the bar's line before something else is printed."""
-        if self.terminal and self._width:
-            sys.stderr.write("\n")
-            self._width = 0
+            text = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
+        console.show(text)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Record the rounds since the last record."""
@@ -162,7 +150,7 @@ class Status(AfterRound):
         if pl_module.clock.iteration % self.every_rounds and pl_module.meter:
             self.take(pl_module)
         self.read(pl_module)
-        self.clear()
+        console.clear()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Lose no record of the rounds before it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import sys
@@ -17,7 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError, nearest
 from gan_lab.config.paths import quote_paths
+from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted
+
+log = logging.getLogger(__name__)
 
 Returned = TypeVar("Returned")
 
@@ -80,6 +84,17 @@ def run_command(
     Returns:
         0; 1 for a failed run, 2 for a wrong command line, 130 and 143 for SIGINT and SIGTERM.
     """
+    with speaking():
+        return _run(name, job, arguments, prepare=prepare)
+
+
+def _run(
+    name: str,
+    job: Callable[[], Any],
+    arguments: Sequence[str],
+    *,
+    prepare: Callable[[list[str]], list[str]],
+) -> int:
     failed_jobs.clear()
     _ended.clear()
     # Hydra then hands its errors to us instead of printing its own advice (such as `+key`).
@@ -165,8 +180,7 @@ def _call(job: Callable[[], Any], arguments: Sequence[str]) -> None:
 
 
 def _fail(text: str, code: int) -> int:
-    sys.stderr.write(text if text.endswith((".", "?")) else f"{text}.")
-    sys.stderr.write("\n")
+    log.error(text if text.endswith((".", "?")) else f"{text}.")
     return code
 
 

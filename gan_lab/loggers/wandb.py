@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 X_AXIS = "images_seen"
 LONGEST_NAME = 128  # W&B refuses longer names of runs and groups
@@ -140,7 +142,7 @@ def _start(wandb: Any, mode: str, options: Mapping[str, Any]) -> Any:
         reason = str(error).strip().splitlines()[0]
         problem, remedy = f"W&B cannot be reached ({reason})", ""
         if wish == "auto":
-            sys.stderr.write(f"{problem}; this run is recorded offline.\n")
+            log.info(f"{problem}; this run is recorded offline.")
     if wish == "auto":
         return wandb.init(**options, mode="offline")
     raise ConfigError(f"logger.mode=online: {problem}; {remedy}set logger.mode=offline.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -19,8 +20,11 @@ from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.timing import seconds_per_image
-from gan_lab.process.progress import progress, say
+from gan_lab.process.progress import progress
 from gan_lab.storage.files import whole_file
+
+log = logging.getLogger(__name__)
+
 
 FORMAT = 2  # part of the key; raise it when what is stored, or how it is computed, changes
 ANNOUNCED_SECONDS = 10.0
@@ -137,7 +141,7 @@ def _announce(
     seconds = count * seconds_per_image(lambda few: extractor.features(first[:few]), len(first))
     if seconds < ANNOUNCED_SECONDS:
         return lambda _: None
-    say(
+    log.info(
         f"Statistics of {count:,} real images are computed once and kept; this takes about "
         f"{seconds:.0f} s (metrics.num_reals bounds it)."
     )
@@ -162,7 +166,7 @@ def _read(path: Path, dim: int) -> Statistics | None:
         sound = False
     if sound:
         return found
-    say(f"The cached statistics {path} are damaged and will be computed again.")
+    log.info(f"The cached statistics {path} are damaged and will be computed again.")
     return None
 
 
@@ -173,4 +177,4 @@ def _write(path: Path, statistics: Statistics) -> None:
         with whole_file(path) as file:
             torch.save(vars(statistics), file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        say(f"The statistics of the reals could not be cached at {path}: {error}")
+        log.info(f"The statistics of the reals could not be cached at {path}: {error}")

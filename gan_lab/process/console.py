@@ -1,30 +1,170 @@
-"""What a run says to people: lines on the terminal, and in its train.log."""
+"""What is said to people: by `logging` to the terminal and to a run's train.log, and one line that is drawn anew.
+
+Any module says something with `logging.getLogger(__name__).info(sentence)`. Here is where it goes. Libraries' own
+loggers are not touched.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from gan_lab.process.streams import guarded_streams
+
+LOGGER = logging.getLogger("gan_lab")
+EARLY = 1000  # records kept for a train.log that is not open yet
 
 
-class Console:
-    """Writes a line to stderr and to the run's log.
+class Terminal(logging.Handler):
+    """Plain lines on the error stream, where they do not mix with results; below them at most one live line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quiet = False
+        self._width = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record's sentence, under the live line if there is one."""
+        if not self.quiet:
+            self.clear()
+            self._write(self.format(record) + "\n")
+
+    def show(self, text: str) -> None:
+        """Draw the live line anew on a terminal; elsewhere write a plain line."""
+        if self.quiet:
+            return
+        self.acquire()
+        try:
+            drawn = is_terminal()
+            self._write("\r" + text.ljust(self._width) if drawn else text + "\n")
+            self._width = len(text) if drawn else 0
+        finally:
+            self.release()
+
+    def clear(self) -> None:
+        """End the live line."""
+        if self._width:
+            self._write("\n")
+            self._width = 0
+
+    @staticmethod
+    def _write(text: str) -> None:
+        with suppress(OSError, ValueError):  # a stream that is not ours may be lost too
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+class RunLog(logging.FileHandler):
+    """A run's train.log; a full disk, often the very thing that is told, must not end the run here."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, mode="a", encoding="utf-8", delay=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append the record's sentence."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Keep silent about the disk; show mistakes of the program."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+class Early(logging.Handler):
+    """Keeps what is said before the run folder is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        if len(self.records) < EARLY:
+            self.records.append(record)
+
+
+_terminal = Terminal()
+
+
+@contextmanager
+def speaking(*, quiet: bool = False) -> Iterator[None]:
+    """Bring to people what is said meanwhile, over streams that cannot fail; may be nested.
 
     Args:
-        log: the log file; None before a run folder exists.
-        quiet: whether only the log gets the line (ranks other than 0).
+        quiet: whether nothing shall be shown (ranks other than 0).
+    """
+    before = LOGGER.level, LOGGER.propagate, _terminal.quiet
+    with guarded_streams():
+        outermost = _terminal not in LOGGER.handlers
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.propagate = False
+        _terminal.quiet = quiet or (_terminal.quiet and not outermost)
+        if outermost:
+            LOGGER.addHandler(_terminal)
+        try:
+            yield
+        finally:
+            level, LOGGER.propagate, _terminal.quiet = before
+            LOGGER.setLevel(level)
+            if outermost:
+                LOGGER.removeHandler(_terminal)
+                _terminal.clear()
+
+
+class Conversation:
+    """What one run says; `keep_in` gives it a file, which also gets what was said before, and the sentence at the end.
+
+    Args:
+        quiet: whether this run says nothing on the terminal (ranks other than 0).
     """
 
-    def __init__(self, log: Path | None = None, *, quiet: bool = False) -> None:
-        self.log = log
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._handler: logging.Handler = Early()
+        self._speaking = speaking(quiet=quiet)
 
-    def __call__(self, text: str) -> None:
-        """Say one line."""
-        if not self.quiet:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
-        if self.log is not None and not self.quiet:
-            # A full disk, often the very thing that is told, must not end the run here.
-            with suppress(OSError), self.log.open("a") as file:
-                file.write(text + "\n")
+    def __enter__(self) -> Conversation:
+        self._speaking.__enter__()
+        LOGGER.addHandler(self._handler)
+        return self
+
+    def keep_in(self, path: Path) -> None:
+        """Append everything to this file, from the run's first word on."""
+        early, self._handler = self._handler, RunLog(path)
+        LOGGER.removeHandler(early)
+        LOGGER.addHandler(self._handler)
+        for record in early.records if isinstance(early, Early) else ():
+            self._handler.handle(record)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:  # the terminal gets it from the command
+            last = f"{str(error) or type(error).__name__}"
+            self._handler.handle(
+                LOGGER.makeRecord(LOGGER.name, logging.ERROR, "", 0, last, (), None)
+            )
+        LOGGER.removeHandler(self._handler)
+        with suppress(OSError):
+            self._handler.close()
+        self._speaking.__exit__(kind, error, trace)
+
+
+def show(text: str) -> None:
+    """Show how far something is: one live line on a terminal, plain lines elsewhere; not for train.log."""
+    _terminal.show(text)
+
+
+def clear() -> None:
+    """End the live line."""
+    _terminal.clear()
+
+
+def is_terminal() -> bool:
+    """Whether a person may be watching."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, OSError, ValueError):
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,21 +10,21 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from gan_lab.process.console import is_terminal
 
-def say(line: str) -> None:
-    """Write one line to the error stream, where it does not mix with results."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+log = logging.getLogger(__name__)
 
 
 @contextmanager
 def progress(total: int, title: str) -> Iterator[Callable[[int], object]]:
     """Show the progress of `total` images; yields a function to call with the number just done."""
-    if sys.stderr.isatty():
-        with tqdm(total=total, desc=title, unit="img", unit_scale=True, mininterval=0.2) as bar:
+    if is_terminal():
+        with tqdm(
+            total=total, desc=title, file=sys.stderr, unit="img", unit_scale=True, mininterval=0.2
+        ) as bar:
             yield bar.update
         return
-    say(f"{title}: {total:,} images ...")
+    log.info(f"{title}: {total:,} images ...")
     begun = time.monotonic()
     yield lambda _: None
-    say(f"{title}: done in {time.monotonic() - begun:.1f} s.")
+    log.info(f"{title}: done in {time.monotonic() - begun:.1f} s.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import traceback
@@ -19,10 +20,11 @@ from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.command import failed_jobs, sentence
 from gan_lab.config.resume import Command, override_key, write_command
 from gan_lab.config.schema import lookup
-from gan_lab.process.console import Console
 from gan_lab.process.interrupts import Interrupted
 from gan_lab.run.training import run_training
 from gan_lab.storage.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def run_job(config: DictConfig) -> float | None:
@@ -52,7 +54,7 @@ def run_job(config: DictConfig) -> float | None:
         return math.inf if metric is not None and math.isnan(metric) else metric
     except Interrupted as stop:
         if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
-            Console()(f"Stopped by {stop.name}; the jobs that were left do not run.")
+            log.info(f"Stopped by {stop.name}; the jobs that were left do not run.")
             raise SystemExit(stop.exit_code) from stop
         raise
     except Exception as error:
@@ -64,9 +66,9 @@ def run_job(config: DictConfig) -> float | None:
             _note_failure(RunFolder(folder), command, error)
         is_sentence = isinstance(error, GanLabError | OSError)
         said = str(error) if is_sentence else traceback.format_exc()
-        Console()(f"The job {job} failed: {said}")
+        log.info(f"The job {job} failed: {said}")
         if OmegaConf.select(config, "sweep.on_error") == "stop":
-            Console()("sweep.on_error=stop: the jobs that were left do not run.")
+            log.info("sweep.on_error=stop: the jobs that were left do not run.")
             raise SystemExit(1) from error
         return math.inf
 

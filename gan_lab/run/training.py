@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -39,7 +40,7 @@ from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import check_enough
 from gan_lab.generation.sampling import Sampler
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.process.console import Console
+from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.ranks import first_rank
 from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
@@ -47,6 +48,8 @@ from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import describe_environment
 from gan_lab.storage.files import remove_leftovers, write_whole
 from gan_lab.storage.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ def run_training(
     """
     command = command or Command()
     run = RunFolder(folder)
-    with Interrupts() as interrupts:
-        return _Run(config, run, command, interrupts).go()
+    first = first_rank((config.get("strategy") or {}).get("devices", 1))
+    with Conversation(quiet=not first) as conversation, Interrupts() as interrupts:
+        return _Run(config, run, command, interrupts, conversation).go()
 
 
 def new_folder(config: Mapping[str, Any]) -> Path:
@@ -88,14 +92,20 @@ class _Run:
     """The stages of a run, in order."""
 
     def __init__(
-        self, config: dict[str, Any], folder: RunFolder, command: Command, interrupts: Interrupts
+        self,
+        config: dict[str, Any],
+        folder: RunFolder,
+        command: Command,
+        interrupts: Interrupts,
+        conversation: Conversation,
     ) -> None:
         self.config = config
         self.folder = folder
         self.command = command
         self.interrupts = interrupts
         self.first = first_rank((config.get("strategy") or {}).get("devices", 1))
-        self.say = Console(quiet=not self.first)
+        self.conversation = conversation
+        self.say = log.info
 
     def go(self) -> Result:
         state = self.resume()
@@ -163,7 +173,7 @@ class _Run:
             ) from error
         for place in (self.folder.path, self.folder.checkpoints, self.folder.samples):
             remove_leftovers(place)
-        self.say = Console(self.folder.log)
+        self.conversation.keep_in(self.folder.log)
         write_whole(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
         if state is None:
             write_command(self.folder, self.command)

@@ -81,7 +81,8 @@ ONLY = {
 # Imported before torch is, so that --help and a wrong option answer at once.
 LIGHT = [
     "common/errors.py", "common/paths.py", "common/ranges.py", "common/scalars.py", "process/interrupts.py",
-    "process/console.py", "storage/run_folder.py", "storage/files.py", "storage/locks.py", "train.py", "sample.py",
+    "process/console.py", "process/streams.py",
+    "storage/run_folder.py", "storage/files.py", "storage/locks.py", "train.py", "sample.py",
     "evaluate.py", "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
     "config/paths.py",
 ]  # fmt: skip

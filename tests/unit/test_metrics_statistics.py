@@ -88,13 +88,14 @@ def test_everything_that_decides_the_statistics_is_in_the_key(reals):
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
-def test_a_damaged_cache_is_computed_again(reals, cache, damage, capsys):
+def test_a_damaged_cache_is_computed_again(reals, cache, damage, caplog):
+    caplog.set_level("INFO")
     extractor = Means()
     first = compute(reals, extractor)
     (file,) = cache.iterdir()
     file.write_bytes(file.read_bytes()[:200] if damage is None else damage)
     assert asked(reals, extractor)
-    assert "damaged" in capsys.readouterr().err
+    assert "damaged" in caplog.text
     assert not asked(reals, extractor)
     torch.testing.assert_close(compute(reals, extractor).total, first.total)
 
@@ -108,11 +109,12 @@ def test_a_cache_of_another_shape_or_not_finite_is_computed_again(reals, cache):
         assert asked(reals, extractor)
 
 
-def test_a_cache_that_cannot_be_written_costs_no_run(reals, cache, capsys):
+def test_a_cache_that_cannot_be_written_costs_no_run(reals, cache, caplog):
+    caplog.set_level("INFO")
     cache.parent.mkdir(exist_ok=True)
     cache.write_text("a file where the folder should be")
     assert compute(reals, Means()).count == 50
-    assert "could not be cached" in capsys.readouterr().err
+    assert "could not be cached" in caplog.text
 
 
 def test_nothing_is_left_beside_the_cached_file(reals, cache):
@@ -142,7 +144,8 @@ def test_a_single_image_is_refused(reals):
         compute(one, Means())
 
 
-def test_a_long_way_is_announced(reals, monkeypatch, capsys):
+def test_a_long_way_is_announced(reals, monkeypatch, caplog):
+    caplog.set_level("INFO")
     monkeypatch.setattr("gan_lab.metrics.statistics.ANNOUNCED_SECONDS", 0.0)
     compute(reals, Means())
-    assert "Statistics of 50 real images are computed once" in capsys.readouterr().err
+    assert "Statistics of 50 real images are computed once" in caplog.text

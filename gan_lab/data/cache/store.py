@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -22,9 +23,11 @@ from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.image_set import ImageSet
-from gan_lab.process.progress import say
 from gan_lab.storage.files import sync_folder, whole_file
 from gan_lab.storage.locks import lock_file
+
+log = logging.getLogger(__name__)
+
 
 VERSION = 1  # raise it whenever decoding changes a pixel
 
@@ -122,7 +125,7 @@ def locked(path: Path) -> Iterator[bool]:
     """Hold a lock that dies with this process, waiting for it; yields False on file systems that have none."""
 
     def busy() -> None:
-        say(f"Waiting for another run that prepares {path.stem} ...")
+        log.info(f"Waiting for another run that prepares {path.stem} ...")
 
     with lock_file(path, busy=busy) as held:
         yield held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -15,7 +16,8 @@ from typing import TypeVar
 from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
 from gan_lab.data.cache.store import cache_root, locked
-from gan_lab.process.progress import say
+
+log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 PATIENCE_SECONDS = 20.0  # for one answer from the network
@@ -89,7 +91,7 @@ def _download(title: str, fetch: Callable[[Path], object]) -> str:
         with locked(target / f"{title}.lock"):
             work = Path(mkdtemp(prefix=f"{title}.tmp-", dir=target))
             try:
-                say(f"Downloading {title} to '{target}' ...")
+                log.info(f"Downloading {title} to '{target}' ...")
                 with _patience():
                     fetch(work)
                 for item in work.iterdir():
