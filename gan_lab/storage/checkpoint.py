@@ -1,39 +1,53 @@
-"""Checkpoints: tensors and plain values, written beside the target and renamed, read without unpickling code."""
+"""Checkpoints: tensors and plain values under a checksum, read without unpickling code."""
 
 from __future__ import annotations
 
+import logging
 import pickle
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from gan_lab.common.errors import CheckpointError, first_line
-from gan_lab.storage.files import whole_file
+from gan_lab.storage.seals import DamagedFileError, sealed, sealed_file
 
-FORMAT = 1
-READ_ERRORS = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError)
+log = logging.getLogger(__name__)
+
+FORMAT = 2
+WITHOUT_CHECKSUM = 1  # the format before, which is still read
+WRITE_ERRORS = (OSError, RuntimeError, pickle.PicklingError, DamagedFileError)
 
 
-def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
+def save_checkpoint(
+    state: Mapping[str, Any], path: Path, *, ready: Callable[[Path], None] | None = None
+) -> None:
     """Write a checkpoint so that a kill or a full disk at any moment leaves the old one whole.
 
-    The new file is written in the same folder (a rename between file systems is a copy), synced, and read back before
-    it takes the target's name.
+    What lies on disk is read back, compared and parsed before it takes the target's name.
+
+    Args:
+        state: tensors and plain values.
+        path: the target; its folder is made.
+        ready: called with the checked file just before it takes its place.
 
     Raises:
         CheckpointError: if it cannot be written; the file that was there before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def check(aside: Path) -> None:
+        # Mapped: parses the whole file without a second copy of its tensors in memory.
+        torch.load(aside, map_location="cpu", weights_only=True, mmap=True)
+        if ready is not None:
+            ready(aside)
+
     try:
-        with whole_file(
-            path, check=partial(torch.load, map_location="cpu", weights_only=True)
-        ) as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with sealed_file(path, ready=check) as file:
             torch.save({"format": FORMAT, **state}, file)
     # torch reports a full disk as a RuntimeError without errno.
-    except READ_ERRORS as error:
+    except WRITE_ERRORS as error:
         raise CheckpointError(
             f"{path}: the checkpoint could not be written ({first_line(error)}); "
             "the one before it is untouched. Free some disk space, then resume."
@@ -41,7 +55,7 @@ def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
+    """Read a checkpoint onto the CPU; a file from before checksums is read too, and that is said.
 
     Raises:
         CheckpointError: if it is missing, damaged, of another format or holds anything but data.
@@ -50,12 +64,38 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no checkpoint here.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except READ_ERRORS as error:
+        with path.open("rb", buffering=0) as file:
+            state, checked = _load(file)
+    # A damaged file without a checksum can raise nearly anything.
+    except Exception as error:
         raise CheckpointError(
             f"{path}: the checkpoint is damaged or not one of gan_lab's ({first_line(error)}); "
-            "use another file of the folder, such as best.ckpt."
+            f"{_others(path)}."
         ) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if state.get("format") not in (FORMAT, WITHOUT_CHECKSUM):
         raise CheckpointError(f"{path}: not a checkpoint of this version of gan_lab.")
+    if not checked:
+        log.warning(
+            f"{path}: this checkpoint carries no checksum, so damage to it would not be noticed."
+        )
     return state
+
+
+def _load(file: BinaryIO) -> tuple[dict[str, Any], bool]:
+    """The content of a file that stays open meanwhile, so that what is loaded is what was checked."""
+    checked = sealed(file)
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise DamagedFileError("it holds no run's state")
+    if not checked and state.get("format") != WITHOUT_CHECKSUM:
+        raise DamagedFileError("its checksum is missing")
+    return state, checked
+
+
+def _others(path: Path) -> str:
+    """What to use instead of a damaged file: the files beside it, the newest first."""
+    beside = [file for file in path.parent.glob("*.ckpt") if file.name != path.name]
+    beside.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+    if not beside:
+        return "there is no other in its folder"
+    return f"use another file of the folder, such as {beside[0].name}"
