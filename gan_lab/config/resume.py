@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.common.paths import user_path
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.storage.files import write_whole
 from gan_lab.storage.run_folder import RunFolder
@@ -16,7 +14,7 @@ from gan_lab.storage.run_folder import RunFolder
 # What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
 CHANGEABLE = (
     "max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy", "engine", "memory_format",
-    "compile", "tf32", "data.device",
+    "compile", "tf32", "data.device", "data.root", "data.changed", "checkpoint.keep",
 )  # fmt: skip
 
 
@@ -171,8 +169,9 @@ def merge(
         if everything or any(_touches(key, path) for key in user_keys):
             raise ConfigError(
                 f"{path}={now}: the run that is resumed has {path}={before}; "
-                "only the stop (max_kimg, max_rounds, max_time), logger, metrics and on what it runs (strategy, "
-                "engine, memory_format, compile, tf32, data.device) may change. Start a new run for anything else."
+                "only the stop (max_kimg, max_rounds, max_time), logger, metrics, data.root, checkpoint.keep and on "
+                "what it runs (strategy, engine, memory_format, compile, tf32, data.device) may change. Start a new "
+                "run for anything else."
             )
     for path in CHANGEABLE:
         if (value := lookup(new, path)) is not MISSING:
@@ -214,13 +213,3 @@ def differences(
 def _touches(key: str, path: str) -> bool:
     key = key.partition("@")[2] or key
     return path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.")
-
-
-def resume_path(value: str | None, folder: RunFolder) -> Path | None:
-    """The checkpoint to go on from, or None to start: auto takes the last one of this folder."""
-    if value is None:
-        return None
-    if value == "auto":
-        return folder.last if folder.last.is_file() else None
-    given = user_path(value, "resume")
-    return given if given.suffix == ".ckpt" else RunFolder.existing(given).last

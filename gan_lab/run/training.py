@@ -6,7 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,6 @@ from gan_lab.config.resume import (
     Command,
     check_choices,
     merge,
-    resume_path,
     stored_command,
     stored_config,
     write_command,
@@ -43,8 +42,8 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.ranks import first_rank
+from gan_lab.run.resuming import Resumed, resumed, run_to_resume, settle
 from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
-from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import describe_environment
 from gan_lab.storage.files import remove_leftovers, write_whole
 from gan_lab.storage.run_folder import RunFolder
@@ -106,8 +105,15 @@ class _Run:
         self.first = first_rank((config.get("strategy") or {}).get("devices", 1))
         self.conversation = conversation
         self.say = log.info
+        self.found: Resumed | None = None
 
     def go(self) -> Result:
+        self.folder = run_to_resume(self.config.get("resume"), self.folder)
+        # The lock comes before anything is read: what another process still changes is not gone on from.
+        with self.folder.held() if self.first else nullcontext():
+            return self.go_alone()
+
+    def go_alone(self) -> Result:
         state = self.resume()
         check(self.config)
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
@@ -117,9 +123,8 @@ class _Run:
         if not self.first:
             parts.metric = None
             return self.train(parts, state)
-        with self.folder.held():
-            self.open_folder(state, parts)
-            return self.train_and_note_the_end(parts, state)
+        self.open_folder(parts)
+        return self.train_and_note_the_end(parts, state)
 
     def train_and_note_the_end(self, parts: Parts, state: dict[str, Any] | None) -> Result:
         """Train, and leave in status.json how it ended."""
@@ -142,16 +147,9 @@ class _Run:
     def resume(self) -> dict[str, Any] | None:
         """The checkpoint to go on from; its run's configuration replaces most of this one."""
         wish = self.config.get("resume")
-        path = resume_path(wish, self.folder)
-        if path is None:
-            if self.folder.last.is_file():
-                raise ConfigError(
-                    f"hydra.run.dir={self.folder.path}: a run lies there already; "
-                    "resume=auto goes on with it, another hydra.run.dir starts a new one."
-                )
+        self.found = resumed(wish, self.folder, alone=self.first)
+        if self.found is None:
             return None
-        state = load_checkpoint(path)
-        self.folder = RunFolder.existing(path)
         check_choices(stored_command(self.folder)["choices"], self.command.choices or {})
         self.config = merge(
             stored_config(self.folder),
@@ -160,9 +158,9 @@ class _Run:
             # From Python it is not known which options were set on purpose.
             everything=wish == "auto" or not self.command.overrides,
         )
-        return state
+        return self.found.state
 
-    def open_folder(self, state: Mapping[str, Any] | None, parts: Parts) -> None:
+    def open_folder(self, parts: Parts) -> None:
         """Make the run folder and write what the run is."""
         try:
             self.folder.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -175,9 +173,12 @@ class _Run:
             remove_leftovers(place)
         self.conversation.keep_in(self.folder.log)
         write_whole(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
-        if state is None:
+        if self.found is None:
             write_command(self.folder, self.command)
-            self.folder.metrics.unlink(missing_ok=True)
+        else:
+            for note in self.found.notes:
+                self.say(note)
+            settle(self.found, self.folder, keep=self.config["checkpoint"]["keep"])
         self.folder.write_status(state="running")
         environment = describe_environment(self.machine.plain())
         write_whole(self.folder.environment, json.dumps(environment, indent=1) + "\n")

@@ -67,15 +67,20 @@ class RunFolder:
         Raises:
             ConfigError: if one does, or the folder cannot be made.
         """
+        lock = self.path / ".lock"
         with ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(lock_file(self.path / ".lock", busy=self._refuse))
+                stack.enter_context(lock_file(lock, busy=self._refuse))
             except OSError as error:
                 raise ConfigError(
                     f"hydra.run.dir={self.path}: the run folder cannot be made ({error.strerror})."
                 ) from error
-            yield
+            try:
+                yield
+            finally:
+                if [lock] == list(self.path.iterdir()):  # no run came of it
+                    lock.unlink(missing_ok=True)
 
     def _refuse(self) -> None:
         raise ConfigError(

@@ -1,7 +1,7 @@
 """Files that end in a checksum of all before it, so that damage is found before anything is taken from them.
 
 It guards against damage (a bad disk, a cut copy), not against people: who can change a file can change its checksum.
-XXH3 is chosen by measurement: it takes half the time that torch takes to load the same file, SHA-256 four times as long.
+XXH3 is chosen by measurement: it takes half the time in which torch loads the same file, SHA-256 four times as long.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ DATA = {"torch", "torchvision", "PIL", "numpy"}
 ROOMS = {
     "common": (set(), set()),
     "process": ({"torch", "tqdm"}, {"common"}),
-    "storage": ({"torch", "filelock"}, {"common"}),
+    "storage": ({"torch", "filelock", "xxhash"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision"}, {"storage"}),
     "latents": ({"torch"}, {"common"}),

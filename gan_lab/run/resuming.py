@@ -1,0 +1,98 @@
+"""Going on with a run or starting one: from which checkpoint, and that nothing of a run is ever wiped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_lab.common.errors import CheckpointError, ConfigError
+from gan_lab.common.paths import user_path
+from gan_lab.config.schema import check_type
+from gan_lab.storage.checkpoint import load_checkpoint
+from gan_lab.storage.run_folder import RunFolder
+from gan_lab.storage.series import Series, earlier, newest_whole
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a run goes on from: the file, its content, and sentences about files that were passed over."""
+
+    path: Path
+    state: dict[str, Any]
+    notes: list[str]
+
+
+def run_to_resume(wish: Any, folder: RunFolder) -> RunFolder:
+    """The folder that will be trained in; only its name is found here, since its lock comes before any reading.
+
+    Args:
+        wish: the option `resume`.
+        folder: of a new run, and of resume=auto.
+
+    Raises:
+        CheckpointError: if no run lies where `resume` says.
+        ConfigError: if it is no path.
+    """
+    check_type("resume", wish, str | None)
+    if wish in (None, "auto"):
+        return folder
+    return RunFolder.existing(user_path(wish, "resume"))
+
+
+def resumed(wish: str | None, folder: RunFolder, *, alone: bool) -> Resumed | None:
+    """The checkpoint to go on from; None where a run begins.
+
+    Args:
+        wish: the option `resume`.
+        folder: from `run_to_resume`.
+        alone: whether this process holds the folder's lock; the other ranks meet what the first has made already.
+
+    Raises:
+        CheckpointError: if there is none, or none is whole.
+        ConfigError: if a run begins where another lies.
+    """
+    if wish is None:
+        if alone:
+            refuse_to_wipe(folder)
+        return None
+    if wish.endswith(".ckpt"):
+        path = user_path(wish, "resume")
+        return Resumed(path, load_checkpoint(path), [])
+    files = [path for path in (folder.last, *earlier(folder)) if path.is_file()]
+    if not files:
+        if alone:
+            refuse_to_wipe(folder)
+        if wish == "auto":
+            return None
+        raise CheckpointError(f"{folder.last}: there is no checkpoint here to go on from.")
+    path, state, notes = newest_whole(files)
+    if files[0] != folder.last:
+        notes = [f"{folder.last}: there is no such file any more.", *notes]
+    return Resumed(path, state, [*notes, f"The run goes on from {path.name}."] if notes else [])
+
+
+def refuse_to_wipe(folder: RunFolder) -> None:
+    """Refuse to begin a run where a checkpoint or a record of another lies.
+
+    Raises:
+        ConfigError: naming what to go on from.
+    """
+    where = f"hydra.run.dir={folder.path}: a run lies there already"
+    other = "another hydra.run.dir starts a new one"
+    if folder.last.is_file() or earlier(folder):
+        raise ConfigError(f"{where}; resume=auto goes on with it, {other}.")
+    left = sorted(folder.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    if left:
+        raise ConfigError(
+            f"{where}, but its last.ckpt is missing; resume={left[-1]} goes on from there, {other}."
+        )
+    if folder.metrics.is_file() and folder.metrics.stat().st_size > 0:
+        raise ConfigError(
+            f"{where}: {folder.metrics.name} holds its records, but no checkpoint is left to go on from; {other}."
+        )
+
+
+def settle(found: Resumed, folder: RunFolder, keep: int) -> None:
+    """Make the checkpoint that the run goes on from its last.ckpt, before later records are dropped."""
+    Series(folder, keep=keep).go_on_from(found.path)
