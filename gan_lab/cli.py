@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a GAN: gan-lab train model=wgan_gp data=celeba",
     "sample": "images from a trained generator: gan-lab sample run=<folder> num=64",
     "evaluate": "scores of a trained generator: gan-lab evaluate run=<folder> metrics=fid",
+    "export": "a trained generator as ONNX: gan-lab export run=<folder> format=onnx",
     "compare": "a table and a picture of several runs: gan-lab compare <folders>",
 }
 

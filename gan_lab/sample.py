@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from gan_lab.common.errors import GanLabError
+from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options
 from gan_lab.config.command import CONF, around_hydra, run_command
@@ -22,6 +22,7 @@ OPTIONS = {
     "num": Field(int, low=1),
     "seed": Field(int, low=0),
     "out": Field(str | None),
+    "overwrite": Field(bool),
     "ema": Field(bool),
     "batch_norm": Field(str, choices=("running", "batch")),
     "batch_size": Field(int, low=1),
@@ -37,39 +38,55 @@ def job(config: DictConfig) -> None:
 
 
 def save_samples(options: Mapping[str, Any]) -> Path:
-    """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of them."""
+    """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of them.
+
+    Raises:
+        GanLabError: one sentence; samples that were there before are untouched.
+    """
     import torch
 
     from gan_lab.generation.pretrained import load
-    from gan_lab.media.grids import save_grid, write_png
-    from gan_lab.media.images import to_uint8
+    from gan_lab.media.folders import write_folder
+    from gan_lab.media.grids import save_grid
 
+    given = None if options["out"] is None else user_path(options["out"], "out")
+    if given is not None:
+        _check_free(given, overwrite=options["overwrite"])
     model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
-    out = user_path(_out(options, model.folder.path), "out")
+    # The name of the default says what is in it, so that a file of this name may be renewed.
+    out = given or user_path(model.folder.path / "generated" / _name(options), "out")
     drawing = {key: options[key] for key in ("seed", "batch_size", "batch_norm")}
     batches = model.batches(options["num"], **drawing)
     try:
-        if out.suffix.lower() == ".png":
+        if _is_grid(out):
             save_grid(torch.cat([batch.cpu() for batch in batches]), out)
-            return out
-        out.mkdir(parents=True, exist_ok=True)
-        index = 0
-        for batch in batches:
-            for image in batch:
-                write_png(to_uint8(image), out / f"{index:06}.png")
-                index += 1
+        else:
+            write_folder(batches, out, overwrite=options["overwrite"])
     except OSError as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
     return out
 
 
-def _out(options: Mapping[str, Any], run: Path) -> str | Path:
-    if options["out"] is not None:
-        return str(options["out"])
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse what would replace samples without a word, or mix with them, before anything is loaded."""
+    from gan_lab.media.folders import check_free
+
+    if not _is_grid(out):
+        check_free(out, overwrite=overwrite)
+    elif out.exists() and not overwrite:
+        raise ConfigError(
+            f"out={out}: it is there already; choose another name, or set overwrite=true."
+        )
+
+
+def _is_grid(out: Path) -> bool:
+    return out.suffix.lower() == ".png"
+
+
+def _name(options: Mapping[str, Any]) -> str:
     weights = Path(options["checkpoint"]).stem + ("" if options["ema"] else "-raw")
     statistics = "" if options["batch_norm"] == "running" else "-batch-statistics"
-    name = f"{weights}-seed-{options['seed']}-num-{options['num']}{statistics}.png"
-    return run / "generated" / name
+    return f"{weights}-seed-{options['seed']}-num-{options['num']}{statistics}.png"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import importlib.util
 import json
+import multiprocessing
+import pickle
 import shutil
 import subprocess
 import sys
@@ -14,8 +18,9 @@ import yaml
 from PIL import Image
 
 import gan_lab
-from gan_lab import cli, evaluate, sample
+from gan_lab import cli, evaluate, export, sample
 from gan_lab.common.errors import CheckpointError, ConfigError
+from gan_lab.generation.sampling import latent_numbers
 from gan_lab.media.images import to_uint8
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import main
@@ -138,6 +143,118 @@ def test_sample_writes_single_files(run, tmp_path):
         assert np.abs(found - image).max() <= 1  # another batch size may round differently
 
 
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_folder_holds_one_set_of_samples(run, tmp_path, capsys):
+    """Five old files beside three new ones would be scored as one set."""
+    out = tmp_path / "set"
+    assert sample.main([f"run={run}", "num=5", f"out={out}", "seed=1"]) == 0
+    old = (out / "000000.png").read_bytes()
+    capsys.readouterr()
+    assert sample.main([f"run={run}", "num=3", f"out={out}", "seed=2"]) == 2
+    assert "5 samples are there already; choose another folder, or set" in capsys.readouterr().err
+    assert (out / "000000.png").read_bytes() == old
+    assert sample.main([f"run={run}", "num=3", f"out={out}", "seed=2", "overwrite=true"]) == 0
+    assert names(out) == ["000000.png", "000001.png", "000002.png"]
+    assert (out / "000000.png").read_bytes() != old
+    shutil.copy(out / "000000.png", out / "holiday.png")
+    assert sample.main([f"run={run}", "num=3", f"out={out}", "overwrite=true"]) == 2
+    assert "holiday.png is there, which is no sample" in capsys.readouterr().err
+    assert len(names(out)) == 4
+
+
+def test_samples_that_stop_halfway_leave_the_old_set(run, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "set"
+    assert sample.main([f"run={run}", "num=2", f"out={out}"]) == 0
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def full(pixels, path):
+        if path.name == "000002.png":
+            raise OSError(28, "No space left on device")
+        path.write_bytes(b"new")
+
+    monkeypatch.setattr("gan_lab.media.folders.write_png", full)
+    command = [f"run={run}", "num=4", f"out={out}", "overwrite=true"]
+    assert sample.main(command) == 1
+    assert "the samples cannot be written" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_a_grid_of_a_name_that_was_given_is_not_overwritten(run, tmp_path, capsys):
+    command = [f"run={run}", "num=4", f"out={tmp_path / 'grid.png'}"]
+    assert sample.main(command) == 0
+    assert sample.main([*command, "seed=1"]) == 2
+    assert "it is there already" in capsys.readouterr().err
+    assert sample.main([*command, "seed=1", "overwrite=true"]) == 0
+
+
+def test_a_loaded_run_can_be_pickled_copied_and_sent_to_another_process(run):
+    model = gan_lab.load(run, device="cpu")
+    images = model.sample(3)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert torch.equal(other.sample(3), images)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert torch.equal(pool.apply(model.sample, (3,)), images)
+
+
+def test_the_discriminators_spectral_norm_is_no_obstacle(tmp_path):
+    tiny = ["debug=tiny", "model=sngan", "max_rounds=1", "logger=none", "metrics=none"]
+    assert main([*tiny, f"hydra.run.dir={tmp_path}"]) == 0
+    model = gan_lab.load(tmp_path)
+    assert torch.equal(pickle.loads(pickle.dumps(model)).sample(3), model.sample(3))
+
+
+def run_file(path, latents):
+    """Images of an exported file, in a way of its format."""
+    if path.suffix == ".pt2":
+        return torch.export.load(path).module()(latents)
+    session = pytest.importorskip("onnxruntime").InferenceSession(path)
+    (entry,), (output,) = session.get_inputs(), session.get_outputs()
+    assert (entry.name, entry.type, entry.shape[1]) == ("latents", "tensor(float)", 100)
+    assert isinstance(entry.shape[0], str), "the batch is of any size"
+    assert (output.name, output.type) == ("images", "tensor(float)")
+    (images,) = session.run(None, {"latents": latents.numpy()})
+    return torch.from_numpy(images)
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("onnx", ".onnx"), ("torch", ".pt2")])
+def test_export_gives_the_images_of_the_run(run, format, suffix, tmp_path, capsys):
+    out = tmp_path / f"generator{suffix}"
+    assert export.main([f"run={run}", f"format={format}", f"out={out}"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{out}\n"
+    assert "latents: float32 (N, 100), standard normal numbers" in said.err
+    model = gan_lab.load(run, device="cpu")
+    for count in (1, 7):
+        latents = latent_numbers(seed=3, start=0, count=count, dim=100)
+        images = run_file(out, latents)
+        assert images.shape == (count, 1, 32, 32)
+        torch.testing.assert_close(images, model.sample(count, seed=3), rtol=0, atol=1e-4)
+    # A file is never replaced without a word.
+    written = out.read_bytes()
+    assert export.main([f"run={run}", f"format={format}", f"out={out}", "ema=false"]) == 2
+    assert "a file is there already; choose another name" in capsys.readouterr().err
+    assert out.read_bytes() == written
+    assert export.main([f"run={run}", f"format={format}", "ema=false", "checkpoint=best"]) == 0
+    assert (run / "exported" / f"best-raw{suffix}").is_file()
+
+
+def test_export_without_its_packages_is_a_sentence(run, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *a: None if name == "onnxscript" else find(name, *a),
+    )
+    assert export.main([f"run={run}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("format=onnx: the package onnxscript is not installed; install what is")
+    assert len(said.splitlines()) == 1
+    assert not (run / "exported" / "last.onnx").exists()
+
+
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
 def test_evaluate_gives_the_value_that_training_recorded(run, checkpoint, capsys):
     values = [one["metric/small_frechet"] for one in records(run)]
@@ -173,6 +290,12 @@ def test_evaluate_other_weights_into_another_file(run, tmp_path):
         (sample, ["run={run}", "num=all"], "num=all: must be a whole number.", 2),
         (sample, ["run={run}", "batch_norm=none"], "must be one of running, batch", 2),
         (sample, ["run={run}", "out=/proc/x/y.png"], "out=/proc/x/y.png: the samples cannot be", 1),
+        (sample, ["run={run}", "overwrite=maybe"], "overwrite=maybe: must be true or false", 2),
+        (export, [], "run=: no run is given; set run=<folder>", 2),
+        (export, ["run={run}", "format=onxx"], "format=onxx: must be one of onnx, torch", 2),
+        (export, ["run={run}", "fromat=onnx"], "fromat: no such option; did you mean format?", 2),
+        (export, ["run={run}", "out={run}"], "this is a folder; name a file in it", 2),
+        (export, ["run={run}", "out=/proc/x/y", "format=torch"], "out=/proc/x/y: the file cannot", 1),
         (evaluate, ["run={run}", "+metrics.feature=64"], "metrics.feature: SmallFrechet has no", 2),
         (evaluate, ["run={run}", "+data.rooot=x"], "data.rooot: no such option; did you mean", 2),
         (evaluate, ["run={run}", "data.root=/tmp"], "FashionMini has no such option", 2),
@@ -212,7 +335,9 @@ def test_console_script(run, capsys):
     capsys.readouterr()
     assert cli.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert all(f"\n  {name}" in said for name in ("train", "sample", "evaluate", "compare"))
+    assert all(
+        f"\n  {name}" in said for name in ("train", "sample", "evaluate", "export", "compare")
+    )
     assert cli.main(["--version"]) == 0
     assert cli.main([]) == 2
     capsys.readouterr()

@@ -56,6 +56,10 @@ class TrainingOptions:
     log_every_rounds: int = 50
 
 
+def say_nothing(text: str) -> None:
+    """What a game says to before a run gives it ears; a function by name, so that a game can be pickled."""
+
+
 class RoundCallback(Protocol):
     """Called after a round when it says it is due; the check runs every round and must be cheap."""
 
@@ -89,7 +93,7 @@ class AdversarialModule(LightningModule):
         self.script: Sequence[Step] = ()
         self.round_callbacks: list[RoundCallback] = []
         self.runner: Runner = Eager()
-        self.say: Callable[[str], None] = lambda _: None
+        self.say: Callable[[str], None] = say_nothing
         self._state: Mapping[str, Any] | None = None
 
     # What a game declares -------------------------------------------------------------------

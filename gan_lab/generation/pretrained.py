@@ -16,6 +16,7 @@ from gan_lab.common.ranges import in_range, one_of
 from gan_lab.config.resume import stored_config
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
+from gan_lab.generation.generator import ImageGenerator, settle_weights
 from gan_lab.generation.sampling import Sampler
 from gan_lab.process.machine import allow_tf32
 from gan_lab.storage.checkpoint import load_checkpoint
@@ -34,6 +35,7 @@ class Pretrained:
         iteration: rounds trained.
         images_seen: reals seen in training.
         networks: the generator's networks by name, in eval mode, on `device`.
+        generator: the same as one module, from standard normal numbers (N, latent_dim) to images.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class Pretrained:
         self.folder = folder
         self.checkpoint = checkpoint
         self.config = config
+        settle_weights(game)
         self.game = game.to(device).eval().requires_grad_(False)
         self.iteration = clock["iteration"]
         self.images_seen = clock["images_seen"]
         self.device = device
         self.networks: Mapping[str, nn.Module] = game.averaged_networks()
+        self.generator = ImageGenerator(game, self.networks)
 
     @property
     def kimg(self) -> float:

@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TYPING = {"typing_extensions"}
 LIGHTNING = {"lightning"}
+ONNX = {"onnxscript", "onnxruntime"}
 DATA = {"torch", "torchvision", "PIL", "numpy"}
 
 # Each room with the libraries and the other rooms that it may import, lowest first: a room names only rooms above it
@@ -25,7 +26,7 @@ ROOMS = {
     "process": ({"torch", "tqdm"}, {"common"}),
     "storage": ({"torch", "filelock", "xxhash"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
-    "media": ({"torch", "torchvision"}, {"storage"}),
+    "media": ({"torch", "torchvision"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
@@ -43,7 +44,7 @@ ROOMS = {
     "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
     "assembly": ({"torch"}, {"common", "process", "config", "engine"}),
     "generation": (
-        {"torch"}, {"common", "process", "storage", "config", "engine", "assembly"},
+        {"torch"} | ONNX, {"common", "process", "storage", "config", "engine", "assembly"},
     ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
     "loggers": (
@@ -63,7 +64,7 @@ ROOMS = {
 }  # fmt: skip
 
 # Libraries that only these files may name.
-COMMANDS = {"train.py", "sample.py", "evaluate.py", "compare.py", "cli.py"}
+COMMANDS = {"train.py", "sample.py", "evaluate.py", "export.py", "compare.py", "cli.py"}
 ONLY = {
     "wandb": {"loggers/wandb.py"},
     "tensorboard": {"loggers/tensorboard.py"},
@@ -72,6 +73,8 @@ ONLY = {
     "lightning": {
         "engine/module.py", "engine/replicas.py", "data/stream/module.py", "callbacks/", "loggers/", "run/trainer.py",
     },
+    "onnxscript": {"generation/exporting.py"},
+    "onnxruntime": {"generation/exporting.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"reports/curves.py"},
@@ -83,6 +86,7 @@ LIGHT = [
     "common/errors.py", "common/paths.py", "common/ranges.py", "common/scalars.py", "process/interrupts.py",
     "process/console.py", "process/streams.py",
     "storage/run_folder.py", "storage/files.py", "storage/locks.py", "train.py", "sample.py",
+    "export.py",
     "evaluate.py", "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
     "config/paths.py",
 ]  # fmt: skip
@@ -190,6 +194,7 @@ for module, arguments, wanted in (
     ("gan_lab.train", ["--help"], 0), ("gan_lab.train", ["--cfg", "job", "model=wgan_gp"], 0),
     ("gan_lab.train", ["modle=wgan"], 2), ("gan_lab.train", ["model=wgan_pg"], 2),
     ("gan_lab.sample", ["--help"], 0), ("gan_lab.evaluate", ["--help"], 0),
+    ("gan_lab.export", ["--help"], 0),
 ):
     sys.argv[1:] = arguments
     sys.modules.pop(module, None)

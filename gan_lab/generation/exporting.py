@@ -1,0 +1,195 @@
+"""A trained generator as a file for other programs, checked against the original before it gets its name."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.common.errors import ConfigError, GanLabError, first_line
+from gan_lab.generation.generator import ImageGenerator
+from gan_lab.generation.sampling import latent_numbers
+from gan_lab.storage.files import whole_file
+
+FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
+NEEDED = ("onnx", "onnxscript", "onnxruntime")  # by torch's exporter, and for the check
+
+EXAMPLES = 2  # torch would take a batch of 1 for one that is always 1
+CHECKED = (1, 5)  # batch sizes, neither of them the example's
+TOLERANCE = 1e-4  # of values in [-1, 1]; a step of 8-bit pixels is 8e-3
+
+Run = Callable[[Tensor], Tensor]
+
+
+def export(generator: ImageGenerator, out: Path, *, format: str) -> float:
+    """Write a generator as a file whose input `latents` (N, latent_dim) and output `images` are float32, for any N.
+
+    Args:
+        generator: on the CPU.
+        out: the file; it is there only once its images were found to be those of the generator.
+        format: onnx, or torch for torch.export's.
+
+    Returns:
+        The largest difference that the check found.
+
+    Raises:
+        ConfigError: if packages are missing.
+        GanLabError: if the network cannot be exported, the file cannot be written, or its images differ.
+    """
+    require(format)
+    write, run = {"onnx": (_write_onnx, _run_onnx), "torch": (_write_torch, _run_torch)}[format]
+    found = []
+
+    def check(path: Path) -> None:
+        found.append(largest_difference(generator, run(path)))
+        if not found[0] <= TOLERANCE:
+            raise GanLabError(
+                f"format={format}: images of the exported file differ from the generator's by up to {found[0]:.2g}, "
+                "so the file was not kept; try the other format."
+            )
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with _quiet(), whole_file(out, check=check) as file:
+            write(generator, file)
+    except OSError as error:
+        raise GanLabError(f"out={out}: the file cannot be written ({error.strerror}).") from error
+    return found[0]
+
+
+def require(format: str) -> None:
+    """Raise ConfigError, one sentence, where packages that the format needs are missing."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if format == "onnx" and missing:
+        raise ConfigError(
+            f"format=onnx: the package {missing[0]} is not installed; install what is needed "
+            "(pip install 'gan-lab[export]') or set format=torch."
+        )
+
+
+def largest_difference(generator: ImageGenerator, run: Run) -> float:
+    """The largest difference between the images of a generator and of what was made of it, over two batch sizes.
+
+    Raises:
+        GanLabError: if the generator's own images are not finite.
+    """
+    found = [0.0]
+    for count in CHECKED:
+        latents = latent_numbers(seed=0, start=0, count=count, dim=generator.latent_dim)
+        expected, images = generator(latents), run(latents)
+        if not expected.isfinite().all():
+            raise GanLabError("the generator's images are not finite: its training has diverged.")
+        if images.shape != expected.shape or images.dtype != expected.dtype:
+            return float("inf")
+        found.append(float((images - expected).abs().max().nan_to_num(float("inf"))))
+    return max(found)
+
+
+def program_of(generator: ImageGenerator) -> torch.export.ExportedProgram:
+    """The generator as torch.export sees it, for batches of any size.
+
+    Raises:
+        GanLabError: if torch cannot follow the network's code.
+    """
+    latents = latent_numbers(seed=0, start=0, count=EXAMPLES, dim=generator.latent_dim)
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                generator, (latents,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
+            )
+    except Exception as error:  # torch has a dozen kinds for code that it cannot follow
+        raise GanLabError(
+            f"the generator cannot be exported: torch.export cannot follow its code ({first_line(error)})."
+        ) from error
+
+
+def _write_torch(generator: ImageGenerator, file: IO[bytes]) -> None:
+    torch.export.save(program_of(generator), file)
+
+
+def _run_torch(path: Path) -> Run:
+    with path.open("rb") as file:
+        return torch.export.load(file).module()
+
+
+def _write_onnx(generator: ImageGenerator, file: IO[bytes]) -> None:
+    program = program_of(generator)
+    try:
+        written = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=["latents"],
+            output_names=["images"],
+            verbose=False,
+            custom_translation_table={torch.ops.aten.avg_pool2d.default: _avg_pool2d},
+        )
+        assert written is not None
+        content = written.model_proto.SerializeToString()
+    except Exception as error:  # torch's, and those of the libraries below it
+        raise GanLabError(
+            f"format=onnx: the generator cannot be exported ({first_line(error)}); try format=torch."
+        ) from error
+    file.write(content)
+
+
+def _run_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(latents: Tensor) -> Tensor:
+        (images,) = session.run(["images"], {"latents": latents.numpy()})
+        return torch.from_numpy(images)
+
+    return run
+
+
+def _avg_pool2d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = (),
+    padding: Any = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """The mean of windows in ONNX; torch's own translation overlooks `divisor_override`."""
+    from onnxscript import opset18 as op
+
+    pads = [*padding, *padding] if len(padding) == 2 else [*padding] * 4
+    kernel = list(kernel_size) * (2 // len(kernel_size))
+    means = op.AveragePool(
+        x,
+        kernel_shape=kernel,
+        strides=list(stride) * (2 // len(stride)) if stride else kernel,
+        pads=pads,
+        ceil_mode=int(ceil_mode),
+        count_include_pad=int(count_include_pad or divisor_override is not None),
+    )
+    if divisor_override is None:
+        return means
+    factor: Any = op.Constant(value_float=kernel[0] * kernel[1] / divisor_override)
+    return op.Mul(means, op.CastLike(factor, means))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporters write about themselves."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [one.level for one in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for one in loggers:
+            one.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for one, level in zip(loggers, levels, strict=True):
+                one.setLevel(level)
