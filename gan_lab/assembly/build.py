@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gan_lab.assembly.kinds import Kind, annotated, kind_of
 from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, load_target
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
@@ -97,12 +98,25 @@ class _Builder:
         self.allowed = list(config.get("allow_targets") or [])
         self.used: set[str] = set()
 
-    def part(self, path: str, node: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+    def part(
+        self,
+        path: str,
+        node: Mapping[str, Any],
+        context: Mapping[str, Any],
+        *,
+        kind: Kind | None = None,
+    ) -> Any:
+        kind = kind or kind_of(path.partition(".")[0])
         # Each part draws its weights from a seed of its own: exchanging one leaves the others as they were.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self.config.get("seed", 0), "weights", path))
             return build_part(
-                path, node, context=context, leftovers=self.leftovers, allowed=self.allowed
+                path,
+                node,
+                kind=kind,
+                context=context,
+                leftovers=self.leftovers,
+                allowed=self.allowed,
             )
 
     def node(self, name: str) -> Mapping[str, Any]:
@@ -126,7 +140,7 @@ class _Builder:
 
     def game(self, source: Any) -> AdversarialModule:
         model = self.node("model")
-        factory = load_target("model", model, self.allowed)
+        factory = load_target("model", model, kind_of("model"), self.allowed)
         wanted = constructor_options(factory)
         context: dict[str, Any] = {"resolution": source.resolution, "channels": source.channels}
         parts: dict[str, Any] = {}
@@ -139,15 +153,11 @@ class _Builder:
                 parts[name] = self.several(name, self.config[name], context)
                 continue
             node = self.node(name)
-            parts[name] = self.part(name, node, context)
-            check_kind(name, node, parts[name], wanted[name])
+            kind = annotated(kind_of(name), wanted[name])
+            parts[name] = self.part(name, node, context, kind=kind)
             if name == "latent":
                 context["latent_dim"] = parts[name].dim
-        game = self.part("model", model, {**context, **parts})
-        if not isinstance(game, AdversarialModule):
-            raise ConfigError(
-                f"model._target_={model['_target_']}: must be an AdversarialModule of gan_lab.engine.module."
-            )
+        game: AdversarialModule = self.part("model", model, {**context, **parts})
         in_range("model.n_critic", min(game.n_critic.ends()), low=1)
         game.options = self.training_options(game)
         return game
@@ -194,7 +204,7 @@ class _Builder:
     def optimizer(self, path: str, node: Mapping[str, Any]) -> OptimizerOptions:
         from gan_lab.config.schema import check_type
 
-        factory = load_target(path, node, self.allowed)
+        factory = load_target(path, node, kind_of("optimizer"), self.allowed)
         known = {
             k: v
             for k, v in constructor_options(factory).items()
@@ -244,15 +254,6 @@ class _Builder:
                     self.leftovers.drop(f"penalty.{entry}", "this model takes no penalties", ())
                 continue
             raise ConfigError(f"{name}: no such option{nearest(name, known) or '; see --help.'}")
-
-
-def check_kind(path: str, node: Mapping[str, Any], part: Any, kind: Any) -> None:
-    """Raise ConfigError where a `_target_` made something that the game's annotation does not allow."""
-    # Protocols that are not runtime-checkable cannot be asked.
-    if kind is Any or not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
-        return
-    if not isinstance(part, kind):
-        raise ConfigError(f"{path}._target_={node['_target_']}: must be a {kind.__name__}.")
 
 
 def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:

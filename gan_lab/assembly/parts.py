@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from gan_lab.common.errors import ConfigError, GanLabError, nearest
+from gan_lab.assembly.kinds import Kind
+from gan_lab.common.errors import ConfigError, GanLabError, first_line, nearest
 from gan_lab.config.schema import check_type
-
-ALLOWED_TARGETS = ("gan_lab.", "torch.optim.")
 
 
 class Leftovers:
@@ -37,37 +38,63 @@ class Leftovers:
         self.dropped.append(path)
 
 
-def load_target(path: str, node: Mapping[str, Any], allowed: Collection[str]) -> Callable[..., Any]:
-    """The class that a part's `_target_` names.
+def load_target(
+    path: str, node: Mapping[str, Any], kind: Kind, allowed: Collection[str] = ()
+) -> Callable[..., Any]:
+    """The class that a part's `_target_` names, which was not called yet.
+
+    Args:
+        path: where the node lies, for messages.
+        node: holds `_target_`.
+        kind: what it must be.
+        allowed: prefixes of the user's own classes.
 
     Raises:
-        ConfigError: if there is none, it may not be named, or it cannot be imported.
+        ConfigError: if there is none, it may not be named, it cannot be imported, or it is of another kind.
     """
     target = node.get("_target_")
     if not isinstance(target, str):
         raise ConfigError(
             f"{path}: no part is chosen here (no _target_); choose one with {path}=<name>."
         )
-    prefixes = (*ALLOWED_TARGETS, *allowed)
-    if not target.startswith(prefixes):
-        raise ConfigError(
-            f"{path}._target_={target}: only classes below {', '.join(prefixes)} may be named; "
-            "add yours with allow_targets=[my_lab.]."
-        )
+    said = f"{path}._target_={target}"
+    module, _, name = target.rpartition(".")
+    prefix = next((p for p in (*kind.rooms, *allowed) if _below(target, p)), None)
+    if prefix is None:
+        raise ConfigError(f"{said}: {_why_not(target, kind)}")
     try:
-        found = _import(target)
+        found = getattr(importlib.import_module(module), name)
     except Exception as error:  # importing a user's module can raise anything
-        cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ConfigError(f"{path}._target_={target}: cannot be imported ({cause}).") from error
-    if not callable(found):
-        raise ConfigError(f"{path}._target_={target}: is no class.")
+        raise ConfigError(f"{said}: cannot be imported ({first_line(error)}).") from error
+    if not isinstance(found, type):
+        raise ConfigError(f"{said}: is no class.")
+    # What a module has imported is not its own: os.system must not be reached through a module that uses os.
+    if _below(target, OURS):
+        own = module == found.__module__ and not name.startswith("_")
+    else:
+        own = _below(found.__module__, prefix)
+    if not own or not kind.fits(found):
+        raise ConfigError(f"{said}: must be {kind.words}.")
     return typing.cast(Callable[..., Any], found)
 
 
-def _import(target: str) -> Any:
-    """The object at a dotted path; Hydra's get_object logs a failure before it raises."""
-    module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+OURS = "gan_lab."
+
+
+def _below(name: str, prefix: str) -> bool:
+    """Whether a dotted name is the prefix or lies below it, whole names compared."""
+    root = prefix.rstrip(".")
+    return bool(root) and (name == root or name.startswith(f"{root}."))
+
+
+def _why_not(target: str, kind: Kind) -> str:
+    if _below(target, OURS):
+        return f"must be {kind.words}."
+    top = target.partition(".")[0]
+    return (
+        f"only classes below {', '.join(kind.rooms)} may be named here; "
+        f"if you trust the code of {top}, allow it with allow_targets=[{top}.]."
+    )
 
 
 def constructor_options(factory: Callable[..., Any]) -> dict[str, Any]:
@@ -94,23 +121,25 @@ def build_part(
     path: str,
     node: Mapping[str, Any],
     *,
+    kind: Kind,
     context: Mapping[str, Any],
     leftovers: Leftovers,
-    allowed: Collection[str],
+    allowed: Collection[str] = (),
 ) -> Any:
     """Make the part that a node describes.
 
     Args:
         path: where the node lies, for messages.
         node: `_target_` and options.
+        kind: what it must be.
         context: values given to constructors that ask for them by name (resolution, channels ...).
         leftovers: takes keys that the constructor does not know.
         allowed: prefixes of the user's own classes.
 
     Raises:
-        ConfigError: if an option has the wrong type or range, or is missing.
+        ConfigError: if an option has the wrong type or range, or is missing; it names the option with its path.
     """
-    factory = load_target(path, node, allowed)
+    factory = load_target(path, node, kind, allowed)
     known = constructor_options(factory)
     arguments = {name: context[name] for name in known if name in context and name not in node}
     for key, value in node.items():
@@ -122,16 +151,24 @@ def build_part(
             continue
         check_type(f"{path}.{key}", value, known[key])
         arguments[key] = value
-    required = {
-        name
-        for name, parameter in inspect.signature(factory).parameters.items()
-        if parameter.default is parameter.empty and name in known
-    }
-    for name in sorted(required - set(arguments)):
-        raise ConfigError(f"{path}.{name}: this option must be given.")
+    for name, parameter in inspect.signature(factory).parameters.items():
+        if parameter.default is parameter.empty and name in known and name not in arguments:
+            raise ConfigError(f"{path}.{name}: this option must be given.")
+    with _told_with_path(path, known):
+        try:
+            return factory(**arguments)
+        except (TypeError, ValueError) as error:
+            said = f"{path}: {node['_target_']} refuses its options ({first_line(error)})."
+            raise ConfigError(said) from error
+
+
+@contextmanager
+def _told_with_path(path: str, options: Collection[str]) -> Iterator[None]:
+    """Put the part's place before the option that its error names: a part does not know where it lies."""
     try:
-        return factory(**arguments)
-    except GanLabError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {node['_target_']} refuses its options ({error}).") from error
+        yield
+    except GanLabError as error:
+        option = re.match(r"(\w+)[=:]", str(error))
+        if option is None or option[1] not in options:
+            raise
+        raise type(error)(f"{path}.{error}") from error

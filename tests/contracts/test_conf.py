@@ -11,6 +11,7 @@ import pytest
 from torch import nn
 
 import gan_lab
+from gan_lab.assembly.kinds import kind_of
 from gan_lab.assembly.parts import load_target
 from gan_lab.config.command import choices_of
 from gan_lab.config.schema import FIELDS, MISSING, lookup
@@ -46,7 +47,7 @@ PAPER = re.compile(r"arXiv:\d{4}\.\d{4,5}|\((?:[^()]*[ ,])?(?:19|20)\d{2}\)")
 @pytest.mark.parametrize("file", PART_FILES, ids=name_of)
 def test_yaml_lists_the_constructors_options_with_their_defaults(file):
     group, written = file.parent.name, content(file)
-    factory = load_target(name_of(file), written, ())
+    factory = load_target(name_of(file), written, kind_of(file.parent.name))
     context = CONTEXT.get(group, set())
     parameters = inspect.signature(factory).parameters
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values()), "options are keyword-only"
@@ -69,7 +70,7 @@ def test_yaml_lists_the_constructors_options_with_their_defaults(file):
 @pytest.mark.parametrize("file", files("optimizer"), ids=name_of)
 def test_optimizers_options_are_known_to_torch(file):
     written = content(file)
-    factory = load_target(name_of(file), written, ())
+    factory = load_target(name_of(file), written, kind_of(file.parent.name))
     assert {"lr", "clip_norm"} <= set(written)
     assert set(written) - {"_target_", "clip_norm"} <= set(inspect.signature(factory).parameters)
     for player in ("generator", "discriminator"):
@@ -83,7 +84,7 @@ def test_model_files_are_short_and_name_a_game(file):
     assert len(text.splitlines()) <= 25
     assert text.startswith("# @package _global_\n"), "a model may choose any part"
     node = content(file)["model"]
-    game = load_target("model", node, ())
+    game = load_target("model", node, kind_of("model"))
     assert issubclass(game, AdversarialModule)
     assert set(node) - {"_target_"} <= set(inspect.signature(game).parameters)
     # Parts are chosen in the defaults list and their numbers set in sections of the same names.
