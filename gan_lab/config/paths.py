@@ -44,10 +44,11 @@ def _quoted(argument: str, sweep: bool) -> str:
     values = [value]
     if several and "," in value and not user_path(value, option).exists():
         values = [part.strip() for part in value.split(",")]
-    return f"{key}={','.join(map(_quote, values))}"
+    return f"{key}={','.join(map(quote, values))}"
 
 
-def _quote(value: str) -> str:
+def quote(value: str) -> str:
+    """The value as Hydra reads it back letter by letter; null stays no value."""
     return value if value == "null" else QuotedString(value, Quote.single).with_quotes()
 
 
@@ -74,4 +75,4 @@ class HydraFolders(Callback):
         if folder != str(written):
             with open_dict(config.hydra):
                 config.hydra[kind].dir = folder
-                config.hydra.overrides.hydra.append(f"{option}={_quote(folder)}")
+                config.hydra.overrides.hydra.append(f"{option}={quote(folder)}")

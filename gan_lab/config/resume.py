@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_lab.common.errors import ConfigError
+from gan_lab.common.paths import user_path
+from gan_lab.config.paths import quote
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.storage.files import write_whole
 from gan_lab.storage.run_folder import RunFolder
@@ -16,6 +18,10 @@ CHANGEABLE = (
     "max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy", "engine", "memory_format",
     "compile", "tf32", "data.device", "data.root", "data.changed", "checkpoint.keep",
 )  # fmt: skip
+
+
+# Options that name files of the user, kept as absolute paths.
+DATA_PATHS = ("data.root", "metrics.weights")
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,18 @@ class Command:
         return [override_key(override) for override in self.overrides]
 
 
-def write_command(folder: RunFolder, command: Command) -> None:
-    """Write how a run was asked for to overrides.yaml."""
+def write_command(
+    folder: RunFolder, command: Command, config: Mapping[str, Any] | None = None
+) -> None:
+    """Write how a run was asked for to overrides.yaml; paths of the data as `config` has them."""
     import yaml
 
     said = {
-        "overrides": [o for o in command.overrides if not override_key(o).startswith("hydra")],
+        "overrides": [
+            _with_path(o, config or {})
+            for o in command.overrides
+            if not override_key(o).startswith("hydra")
+        ],
         "flags": list(command.flags),
         "choices": dict(command.choices or {}),
     }
@@ -67,6 +79,23 @@ def command_of_resumed_run(arguments: list[str]) -> list[str]:
     flags = [] if any(a in ("--config-dir", "-cd") for a in arguments) else stored["flags"]
     where = f"hydra.run.dir={folder.path}"
     return [*flags, *kept, *arguments, where]
+
+
+def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose paths to data hold from wherever the run is resumed."""
+    found: dict[str, Any] = dict(config)
+    for path in DATA_PATHS:
+        value = lookup(config, path)
+        if isinstance(value, str):
+            found = with_value(found, path, str(user_path(value, path).absolute()))
+    return found
+
+
+def _with_path(override: str, config: Mapping[str, Any]) -> str:
+    """The override, with the configuration's value where it is a path to data."""
+    key = override_key(override)
+    value = lookup(config, key) if key in DATA_PATHS else None
+    return f"{override.partition('=')[0]}={quote(value)}" if isinstance(value, str) else override
 
 
 def stored_command(folder: RunFolder) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from gan_lab.config.resume import (
     merge,
     stored_command,
     stored_config,
+    with_absolute_paths,
     write_command,
 )
 from gan_lab.data.image_set import ImageSet
@@ -42,6 +43,7 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.ranks import first_rank
+from gan_lab.run.known_data import compare_images, identity_of
 from gan_lab.run.resuming import Resumed, resumed, run_to_resume, settle
 from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
 from gan_lab.storage.environment import describe_environment
@@ -172,9 +174,10 @@ class _Run:
         for place in (self.folder.path, self.folder.checkpoints, self.folder.samples):
             remove_leftovers(place)
         self.conversation.keep_in(self.folder.log)
+        self.config = with_absolute_paths(self.config)
         write_whole(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
         if self.found is None:
-            write_command(self.folder, self.command)
+            write_command(self.folder, self.command, self.config)
         else:
             for note in self.found.notes:
                 self.say(note)
@@ -200,7 +203,7 @@ class _Run:
         reporter = Reporter(self.folder, trackers)
         exit_code = 1
         try:
-            images = self.load(source)
+            images = self.load(source, state, identity)
             if parts.metric is not None:
                 self.prepare_metric(game, source, parts.metric)
             if state is not None:
@@ -231,13 +234,20 @@ class _Run:
         for warning in [*game.warnings(), *accumulation_warning(game)]:
             self.say(f"Warning: {warning}")
 
-    def load(self, source: Any) -> ImageSet:
+    def load(
+        self, source: Any, state: Mapping[str, Any] | None, identity: dict[str, Any]
+    ) -> ImageSet:
         """The images to train on, with what is to be said about them."""
         images: ImageSet = source.load(source.splits[0])
         self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
         for note in images.notes:
             self.say(note)
         check_enough(images, self.config["data"]["batch_size"])
+        if state is not None:
+            changed = self.config["data"]["changed"]
+            for note in compare_images(images, identity.get("data"), changed=changed):
+                self.say(note)
+        identity["data"] = identity_of(images)
         return images
 
     def prepare_metric(self, game: Any, source: Any, metric: Any) -> None:
