@@ -18,6 +18,7 @@ from gan_lab.engine.module import AdversarialModule, TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import seed_of
 from gan_lab.engine.schedule import schedule
+from gan_lab.networks.fast.cpu import fast_cpu
 from gan_lab.process.machine import Machine, choose
 
 RATE_KEYS = ("lr", "clip_norm")
@@ -58,6 +59,8 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
         compile=machine.compile,
         capture=machine.cuda_graphs,
     )
+    if machine.device == "cpu" and not machine.compile:
+        fast_cpu(game)
     return Parts(game, source, metric, machine, builder.leftovers.dropped)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lab.engine.randomness import seed_of
+from gan_lab.networks.fast.cpu import fast_cpu
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
@@ -38,7 +39,7 @@ class Sampler:
 
     Args:
         module: the game, for its latents and its `generate`.
-        networks: the averaged player's networks, raw or averaged; copied when `batch_norm` is batch.
+        networks: the averaged player's networks, raw or averaged; copied, and made faster on a CPU as training does.
         seed: of the latents.
         batch_norm: `running` uses the running statistics, `batch` those of each chunk of 64 samples.
     """
@@ -76,6 +77,8 @@ class Sampler:
 
 def _for_sampling(network: nn.Module, batch_norm: str) -> nn.Module:
     copied = copy.deepcopy(network).eval()
+    if next(copied.parameters()).is_cpu:
+        fast_cpu(copied)
     if batch_norm == "batch":
         for module in copied.modules():
             if isinstance(module, _BatchNorm):

@@ -17,13 +17,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range, one_of
-from gan_lab.networks.layers.flatten import Flatten
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
-from gan_lab.networks.layers.pixels import FromPixels, ToPixels
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.layers.spectral import normalise_spectrally
-from gan_lab.networks.layers.strided import DoublingConv, HalvingConv
 from gan_lab.networks.output import DiscriminatorOutput
 
 
@@ -63,9 +60,9 @@ class DcganGenerator(nn.Module):
             *_activation(nn.ReLU(), widths[0], norm=norm, dropout=dropout),
         ]
         for coarse, fine in pairwise(widths):
-            layers.append(DoublingConv(coarse, fine, bias=bias))
+            layers.append(nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1, bias=bias))
             layers += _activation(nn.ReLU(), fine, norm=norm, dropout=dropout)
-        layers.append(ToPixels(widths[-1], channels))
+        layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1))
         self.layers = nn.Sequential(*layers, nn.Tanh())
         self.apply(_init_weights)
 
@@ -103,14 +100,14 @@ class DcganDiscriminator(nn.Module):
         in_range("discriminator.dropout", dropout, low=0, below=1)
         widths = _widths("discriminator", resolution, width=width, max_width=max_width)[::-1]
         layers: list[nn.Module] = [
-            FromPixels(channels, widths[0]),
+            nn.Conv2d(channels, widths[0], 4, stride=2, padding=1),
             *_activation(nn.LeakyReLU(0.2), widths[0], norm="none", dropout=dropout),
         ]
         for fine, coarse in pairwise(widths):
             bias = norm == "none"  # as in the generator
-            layers.append(HalvingConv(fine, coarse, bias=bias))
+            layers.append(nn.Conv2d(fine, coarse, 4, stride=2, padding=1, bias=bias))
             layers += _activation(nn.LeakyReLU(0.2), coarse, norm=norm, dropout=dropout)
-        self.body = nn.Sequential(*layers, Flatten())
+        self.body = nn.Sequential(*layers, nn.Flatten())
         self.head = LogitHead(widths[-1] * 16)
         self.apply(_init_weights)
         if spectral_norm:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.norm import norm2d
-from gan_lab.networks.layers.resample import ConvThenHalve, DoubleThenConv, SameConv
+from gan_lab.networks.layers.resample import ConvMeanPool, UpsampleConv
 from gan_lab.networks.layers.resolution import doublings
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
@@ -55,7 +55,7 @@ class ResnetGenerator(nn.Module):
             *(ResidualBlock(width, norm, "up") for _ in range(doublings(resolution, "resnet"))),
             norm2d(norm, width),
             nn.ReLU(),
-            _init(SameConv(width, channels)),
+            _init(nn.Conv2d(width, channels, 3, padding=1)),
             nn.Tanh(),
         )
 
@@ -110,19 +110,16 @@ class ResidualBlock(nn.Module):
     """Norm, ReLU, 3x3, norm, ReLU, 3x3, plus a shortcut, which is 1x1 where the size changes.
 
     Maps (N, width, H, W) to twice ("up", nearest, before the first 3x3), half ("down", mean, after the second 3x3) or
-    the same H and W. The convolutions next to the change of size, and the shortcut's, run at the smaller one: 70 % of
-    the reference's work with a cheap shortcut for the same function.
+    the same H and W. The 1x1 of the shortcut runs at the smaller size, for the same function as the reference's.
     """
 
     def __init__(self, width: int, norm: str, resample: str | None = None) -> None:
         super().__init__()
         self.resample = resample
         self.norm1 = norm2d(norm, width)
-        first = DoubleThenConv if resample == "up" else SameConv
-        second = ConvThenHalve if resample == "down" else SameConv
-        self.conv1 = _init(first(width, width), gain=math.sqrt(2))
+        self.conv1 = _init(_conv(width, width, up=resample == "up"), gain=math.sqrt(2))
         self.norm2 = norm2d(norm, width)
-        self.conv2 = _init(second(width, width), gain=math.sqrt(2))
+        self.conv2 = _init(_conv(width, width, down=resample == "down"), gain=math.sqrt(2))
         self.shortcut = _init(nn.Conv2d(width, width, 1)) if resample else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,14 +139,23 @@ class FirstBlock(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.conv1 = _init(SameConv(channels, width), gain=math.sqrt(2))
-        self.conv2 = _init(ConvThenHalve(width, width), gain=math.sqrt(2))
+        self.conv1 = _init(_conv(channels, width), gain=math.sqrt(2))
+        self.conv2 = _init(_conv(width, width, down=True), gain=math.sqrt(2))
         self.shortcut = _init(nn.Conv2d(channels, width, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels, H, W) to (N, width, H / 2, W / 2)."""
         h = self.conv2(F.relu(self.conv1(images)))
         return h + self.shortcut(F.avg_pool2d(images, 2))
+
+
+def _conv(channels: int, width: int, *, up: bool = False, down: bool = False) -> nn.Conv2d:
+    """A 3x3 convolution that keeps, doubles or halves H and W."""
+    if up:
+        return UpsampleConv(channels, width)
+    if down:
+        return ConvMeanPool(channels, width)
+    return nn.Conv2d(channels, width, 3, padding=1)
 
 
 def _init(layer: Layer, gain: float = 1.0) -> Layer:

@@ -25,6 +25,7 @@ from gan_lab.data.stream.stretch import Stretches
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.optimizers import CAPTURE_CHECKS
 from gan_lab.loggers.reporter import Reporter
+from gan_lab.networks.fast.cpu import fast_cpu
 from gan_lab.process.allocator import keep_freed_memory
 from gan_lab.process.interrupts import Interrupts
 from gan_lab.run.trainer import make_trainer
@@ -152,6 +153,7 @@ def train(about: dict[str, Any], turns: Turns, party: str) -> None:
     game = game_of(
         about["case"], precision=about["precision"], channels_last=True, log_every_rounds=SELDOM
     )
+    fast_cpu(game)
     with tempfile.TemporaryDirectory() as folder:
         limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
         status = Status(Reporter(RunFolder(folder)), every_rounds=SELDOM, limits=limits, board={})
@@ -182,7 +184,7 @@ def loop_of(case: str, precision: str, *, expert: bool):
     generator, discriminator = game.generator, game.discriminator
     for network in (generator, discriminator):
         if expert:
-            network.to(memory_format=torch.channels_last)
+            fast_cpu(network).to(memory_format=torch.channels_last)
         else:
             make_ordinary(network)
     batch, every = CASES[case]["batch"], CASES[case]["n_critic"]

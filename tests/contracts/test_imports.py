@@ -42,9 +42,9 @@ ROOMS = {
     ),
     "engine": ({"torch"} | LIGHTNING, {"common"}),
     "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
-    "assembly": ({"torch"}, {"common", "process", "config", "engine"}),
+    "assembly": ({"torch"}, {"common", "process", "config", "networks", "engine"}),
     "generation": (
-        {"torch"} | ONNX, {"common", "process", "storage", "config", "engine", "assembly"},
+        {"torch"} | ONNX, {"common", "process", "storage", "config", "networks", "engine", "assembly"},
     ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
     "loggers": (

@@ -1,4 +1,4 @@
-"""DCGAN's inner layers: 4x4 convolutions that halve, transposed ones that double.
+"""4x4 convolutions that halve and transposed ones that double, between many channels, as in DCGAN.
 
 Both, and all their derivatives, are parts of one sum over features `small` (N, A, H, W), features `large`
 (N, B, 2 H, 2 W) and a weight (A, B, 4, 4), linear in each of the three: a convolution is its derivative by `small`, a
@@ -19,39 +19,39 @@ FEW = 8  # pixels of the smaller side; at 16 the windows take more time than the
 
 
 class HalvingConv(nn.Conv2d):
-    """A 4x4 convolution with a stride of 2."""
+    """A 4x4 convolution with a stride of 2 and a border of 1."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
-        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H / 2, W / 2); H and W must be even."""
-        if not _pays(x, x.shape[-1] // 2):
-            return super().forward(x)
-        return _with_bias(_Strided.apply(x.bfloat16(), self.weight.bfloat16(), False), self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H / 2, W / 2)."""
+        height, width = input.shape[-2:]
+        if height % 2 or width % 2 or not _pays(input, max(height, width) // 2):
+            return super().forward(input)
+        return _with_bias(_strided(input, self.weight, transposed=False), self.bias)
 
 
 class DoublingConv(nn.ConvTranspose2d):
-    """A transposed 4x4 convolution with a stride of 2."""
+    """A transposed 4x4 convolution with a stride of 2 and a border of 1."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
-        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override] # no output size
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, 2 H, 2 W)."""
-        if not _pays(x, x.shape[-1]):
-            return super().forward(x)
-        return _with_bias(_Strided.apply(x.bfloat16(), self.weight.bfloat16(), True), self.bias)
+        if output_size is not None or not _pays(input, max(input.shape[-2:])):
+            return super().forward(input, output_size)
+        return _with_bias(_strided(input, self.weight, transposed=True), self.bias)
 
 
 def _pays(x: Tensor, pixels: int) -> bool:
     return (
         pixels <= FEW
         and x.is_cpu
+        and x.dim() == 4
         and torch.is_grad_enabled()
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
     )
+
+
+def _strided(x: Tensor, weight: Tensor, *, transposed: bool) -> Tensor:
+    return _Strided.apply(x.bfloat16(), weight.bfloat16(), transposed)
 
 
 def _with_bias(y: Tensor, bias: Tensor | None) -> Tensor:

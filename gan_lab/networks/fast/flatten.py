@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Flatten(nn.Flatten):
+class FastFlatten(nn.Flatten):
     """Flatten whose gradient lies in memory as its input did.
 
     The gradient of torch's own is contiguous. Behind channels_last layers that made the next operation back walk its
@@ -17,19 +17,26 @@ class Flatten(nn.Flatten):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C * H * W)."""
-        return super().forward(_SameLayoutBack.apply(input))
+        if input.requires_grad and _only_channels_last(input):
+            input = _SameLayoutBack.apply(input)
+        return super().forward(input)
+
+
+def _only_channels_last(x: Tensor) -> bool:
+    return (
+        x.dim() == 4
+        and not x.is_contiguous()
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 class _SameLayoutBack(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.channels_last = not x.is_contiguous() and x.is_contiguous(
-            memory_format=torch.channels_last
-        )
+        del ctx
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        if ctx.channels_last:
-            return gradient.contiguous(memory_format=torch.channels_last)
-        return gradient
+        del ctx
+        return gradient.contiguous(memory_format=torch.channels_last)
