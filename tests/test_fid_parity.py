@@ -12,10 +12,11 @@ from torch_fidelity import calculate_metrics
 from gan_lab.common.errors import WeightsError
 from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.fid import Fid
-from gan_lab.metrics.inception_weights import FULL, PARTIAL_FILE, find_weights
+from gan_lab.metrics.inception_weights import FULL, find_weights
 
 CPU = torch.device("cpu")
 FEW = 12
+PARTIAL_FILE = "inception-2015-12-05-to-Mixed_6e.pth"
 
 
 def write_pngs(files, folder, size):

@@ -13,7 +13,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExt
 
 from gan_lab.common.errors import WeightsError
 from gan_lab.metrics.extractor import FULL_PRECISION, Extractor
-from gan_lab.metrics.inception_weights import PARTIAL, InceptionWeights
+from gan_lab.metrics.inception_weights import InceptionWeights
 from gan_lab.metrics.resize import antialiased, tf_bilinear
 
 SIZE = 299
@@ -84,7 +84,8 @@ class InceptionFeatures(Extractor):
         probe = torch.stack([torch.zeros(3, 32, 32), torch.arange(32.0).expand(3, 32, 32) * 8])
         if bool(self.features(probe.to(torch.uint8)).isfinite().all()):
             return
-        ends = " (they end at Mixed_6e)" if weights.name == PARTIAL else ""
+        last = weights.last_whole_layer()
+        ends = f" (they end at {last})" if last else ""
         earlier = "metrics.feature=768 or " if self.dim == 2048 else ""
         raise WeightsError(
             f"The Inception weights {weights.path} give NaN at feature {self.dim}{ends}; "

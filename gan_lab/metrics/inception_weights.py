@@ -19,12 +19,10 @@ from gan_lab.common.errors import WeightsError
 from gan_lab.common.paths import user_path
 
 FULL = "inception-2015-12-05"
-PARTIAL = "inception-2015-12-05, partial, to Mixed_6e"
 FULL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-PARTIAL_SHA256 = "8efbd57cc9c775450d847a522e891136140fd2ad4275fa9364a1cc646e0f5e86"
-KNOWN = {FULL_SHA256: FULL, PARTIAL_SHA256: PARTIAL}
+KNOWN = {FULL_SHA256: FULL}
 FULL_FILE = URL_INCEPTION_V3.rsplit("/", 1)[-1]
-PARTIAL_FILE = "inception-2015-12-05-to-Mixed_6e.pth"
+OTHER_FILES = "*inception*2015*12*05*.pth"  # parts of them, say
 SILENCE_SECONDS = 20.0
 
 
@@ -42,12 +40,21 @@ class InceptionWeights:
         """Whether the file is one whose hash is on record."""
         return self.sha256 in KNOWN
 
+    def last_whole_layer(self) -> str | None:
+        """Return the last layer before the first NaN; None where there is no NaN."""
+        last = "none"
+        for name, tensor in self.state.items():
+            if bool(tensor.isnan().any()):
+                return last
+            last = name.partition(".")[0]
+        return None
+
 
 def find_weights(path: str | None, *, feature: int = 2048) -> InceptionWeights:
     """Look for the weights: `path`, then GAN_LAB_DATA, then the torch hub cache, then a download.
 
-    The partial weights in GAN_LAB_DATA end before the layer of 2048 features: for that one they
-    are taken only if no others can be had, and refused later for giving NaN.
+    A file of another name in GAN_LAB_DATA may hold a part of the layers: for the last ones (2048
+    features) it is taken only if nothing else can be had, and refused later where it gives NaN.
 
     Raises:
         WeightsError: if there are none, with where they were looked for and what to do.
@@ -63,17 +70,16 @@ def find_weights(path: str | None, *, feature: int = 2048) -> InceptionWeights:
     folders = _data_folders()
     cached = Path(torch.hub.get_dir()) / "checkpoints" / FULL_FILE
     complete = [folder / FULL_FILE for folder in folders]
-    partial = [folder / PARTIAL_FILE for folder in folders]
-    order = [*complete, *([] if feature == 2048 else partial), cached]
+    others = [path for folder in folders for path in sorted(folder.glob(OTHER_FILES))]
+    order = [*complete, *([] if feature == 2048 else others), cached]
     for candidate in order:
         if candidate.is_file():
             return read_weights(candidate)
     try:
         return _download(cached)
     except WeightsError:
-        for candidate in partial:
-            if candidate.is_file():
-                return read_weights(candidate)
+        if others:
+            return read_weights(others[0])
         raise
 
 
@@ -123,7 +129,7 @@ def _download(target: Path) -> InceptionWeights:
         raise WeightsError(
             f"No Inception weights: not in {data}, not at {target}, and the download failed "
             f"({error}); set metrics.weights= to {FULL_FILE}, put it in the folder GAN_LAB_DATA, "
-            f"or use metrics=small (metrics.feature=768 also takes {PARTIAL_FILE})."
+            "or use metrics=small (metrics.feature=768 also takes a file of the earlier layers alone)."
         ) from error
     return read_weights(target)
 

@@ -32,6 +32,7 @@ from cases import machine
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.celeba import Celeba
 from gan_lab.data.stream.sampler import Batches
+from gan_lab.process.allocator import keep_freed_memory
 
 CASES = ("batches", "build", "memory")
 SHAPE = (3, 64, 64)
@@ -69,6 +70,7 @@ def batches(images: int, alternations: int) -> list[dict]:
     """Images per second and core of shuffled float batches; the variants take turns."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a run's Machine does at its start
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "images.npy"

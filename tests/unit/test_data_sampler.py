@@ -10,6 +10,7 @@ import torch
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.sampler import Batches
+from gan_lab.data.stream.stretch import Stretches
 from gan_lab.media.images import to_uint8
 
 CPU = torch.device("cpu")
@@ -159,3 +160,12 @@ def test_a_gpu_sees_the_same_stream(place):
         assert there["images"].device.type == "cuda"
         assert torch.equal(here["images"], there["images"].cpu())
         assert torch.equal(here["labels"], there["labels"].cpu())
+
+
+def test_a_stretch_fetched_ahead_takes_no_batch_from_the_stream():
+    stretches = iter(Stretches(itertools.count(), rounds=3))
+    now, following = next(stretches), next(stretches)  # as Lightning fetches them
+    assert next(now) == 0
+    assert list(now) == [1, 2]
+    assert list(following) == [3, 4, 5]
+    assert list(next(stretches)) == [6, 7, 8]

@@ -20,11 +20,11 @@ from gan_lab.metrics.inception import FEATURES, InceptionFeatures
 from gan_lab.metrics.inception_weights import (
     FULL_FILE,
     FULL_SHA256,
-    PARTIAL,
-    PARTIAL_FILE,
     find_weights,
 )
 from gan_lab.metrics.resize import tf_bilinear
+
+PARTIAL_FILE = "inception-2015-12-05-to-Mixed_6e.pth"
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_partial_weights_give_nan_at_2048_and_one_sentence_says_so(partial):
     weights = find_weights(str(partial))
-    assert weights.name == PARTIAL
+    assert weights.name == f"unknown ({PARTIAL_FILE})"
     with pytest.raises(WeightsError) as caught:
         InceptionFeatures(weights, feature=2048)
     sentence = str(caught.value)
@@ -215,7 +215,7 @@ def test_features_of_grey_images_resize_and_identity(partial):
     antialias = InceptionFeatures(weights, feature=64, resize="antialias")
     difference = (antialias.features(images) - grey).abs().max() / grey.abs().max()
     assert float(difference) > 1e-3
-    assert standard.identity()["weights"] == PARTIAL
+    assert standard.identity()["weights"] == f"unknown ({PARTIAL_FILE})"
     assert standard.identity()["resize"].startswith("to 299 as TensorFlow 1 does")
     assert standard.identity() != antialias.identity()
     assert Fid().resize == "tf"

@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor
 
 from gan_lab.common.errors import DataError
@@ -44,13 +44,7 @@ def cache_root() -> Path:
     given = os.environ.get("GAN_LAB_CACHE")
     if given:
         return user_path(given, "GAN_LAB_CACHE").absolute()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "gan_lab"
+    return user_cache_path("gan_lab", appauthor=False)
 
 
 def cache_key(*words: object) -> str:

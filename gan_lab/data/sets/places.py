@@ -88,20 +88,25 @@ def _download(title: str, fetch: Callable[[Path], object]) -> str:
     target = downloads()
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with locked(target / f"{title}.lock"):
-            work = Path(mkdtemp(prefix=f"{title}.tmp-", dir=target))
-            try:
-                log.info(f"Downloading {title} to '{target}' ...")
-                with _patience():
-                    fetch(work)
-                for item in work.iterdir():
-                    if not (target / item.name).exists():
-                        item.rename(target / item.name)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+        with locked(target / f"{title}.lock"), _patience(), _work_folder(title, target) as work:
+            log.info(f"Downloading {title} to '{target}' ...")
+            fetch(work)
+            for item in work.iterdir():
+                if not (target / item.name).exists():
+                    item.rename(target / item.name)
     except Exception as error:  # a network fails in many ways; none of them is ours to raise
         return _reason(error)
     return "nothing usable came"
+
+
+@contextmanager
+def _work_folder(title: str, target: Path) -> Iterator[Path]:
+    """Yield a folder for a download that may fail; it is gone afterwards."""
+    work = Path(mkdtemp(prefix=f"{title}.tmp-", dir=target))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:

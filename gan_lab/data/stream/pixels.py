@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lab.data.stream.buffers import Buffers
-
 SCALE = 1 / 127.5
 HALF = torch.tensor(0.5 * torch.tensor(SCALE).item())
 
@@ -26,7 +24,6 @@ class HostPixels:
         # These two never leave this object, so every batch may use them.
         self._gathered = torch.empty(shape, dtype=torch.uint8)
         self._sorted = torch.empty(shape, dtype=torch.uint8)
-        self._buffers = Buffers(shape)
 
     def read(self, order: Tensor, mirrored: Tensor | None) -> Tensor:
         """Return images by their indices.
@@ -57,7 +54,7 @@ class HostPixels:
             torch.index_select(self._sorted, 0, torch.from_numpy(back), out=self._gathered)
         # (x - 127.5) * SCALE, in one pass less over the floats: flipping the highest bit makes x the
         # signed x - 128, and the sum below rounds once, so it equals `finished` bit for bit.
-        images = self._buffers.take().copy_(self._gathered.bitwise_xor_(128).view(torch.int8))
+        images = self._gathered.bitwise_xor_(128).view(torch.int8).float()
         return torch.add(HALF, images, alpha=SCALE, out=images)
 
 

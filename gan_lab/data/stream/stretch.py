@@ -11,20 +11,11 @@ Batch = Mapping[str, Tensor]
 ROUNDS = 50
 
 
-class Stretch:
-    """The next `rounds` batches of a stream, taken one by one as they are played."""
-
-    def __init__(self, stream: Iterator[Batch], rounds: int) -> None:
-        self.stream = stream
-        self.rounds = rounds
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches."""
-        return islice(self.stream, self.rounds)
-
-
 class Stretches:
     """What Lightning sees as its batches: endless stretches of an endless stream.
+
+    A class only because Lightning iterates it anew; a stretch is an iterator of the next `rounds` batches, which are
+    taken one by one as they are played. Lightning fetches one stretch ahead, which takes no batch from the stream.
 
     Args:
         batches: an endless stream.
@@ -35,8 +26,8 @@ class Stretches:
         self.batches = batches
         self.rounds = rounds
 
-    def __iter__(self) -> Iterator[Stretch]:
-        """Yield stretches for ever; fetching one ahead takes no batch from the stream."""
+    def __iter__(self) -> Iterator[Iterator[Batch]]:
+        """Yield stretches for ever."""
         stream = iter(self.batches)
         while True:
-            yield Stretch(stream, self.rounds)
+            yield islice(stream, self.rounds)
