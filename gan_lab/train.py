@@ -16,6 +16,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.paths import user_path
 from gan_lab.config.command import CONF, around_hydra, run_command, sentence
 from gan_lab.config.resume import command_of_resumed_run
+from gan_lab.process.threads import before_torch
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
@@ -62,6 +63,7 @@ def train(config: DictConfig | Mapping[str, Any], folder: str | Path | None = No
     Raises:
         GanLabError: one sentence, where the user can mend it.
     """
+    before_torch()
     from gan_lab.run.training import new_folder, run_training
 
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)

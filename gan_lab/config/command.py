@@ -20,6 +20,7 @@ from gan_lab.common.errors import ConfigError, GanLabError, nearest
 from gan_lab.config.paths import quote_paths
 from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted
+from gan_lab.process.threads import before_torch
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def around_hydra(function: Callable[[Any], Returned]) -> Callable[[Any], Returne
 
     @functools.wraps(function)
     def job(config: Any) -> Returned | None:
+        before_torch()
         try:
             return function(config)
         except Exception as error:

@@ -26,13 +26,17 @@ DATA_PATHS = ("data.root", "metrics.weights")
 
 @dataclass(frozen=True)
 class Command:
-    """How a run was asked for: what the user set, for checks and for resuming."""
+    """How a run was asked for: what the user set, for checks and for resuming.
+
+    `at_once` is how many jobs of its sweep run at the same time.
+    """
 
     overrides: Sequence[str] = ()
     flags: Sequence[str] = ()
     choices: Mapping[str, Any] | None = None
     group: str | None = None
     name: str | None = None
+    at_once: int = 1
 
     @property
     def keys(self) -> list[str]:

@@ -20,6 +20,7 @@ from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.command import failed_jobs, sentence
 from gan_lab.config.resume import Command, override_key, write_command
 from gan_lab.config.schema import lookup
+from gan_lab.process.cores import processors
 from gan_lab.process.interrupts import Interrupted
 from gan_lab.run.training import run_training
 from gan_lab.storage.run_folder import RunFolder
@@ -42,6 +43,7 @@ def run_job(config: DictConfig) -> float | None:
         choices={k: v for k, v in hydra.runtime.choices.items() if not k.startswith("hydra/")},
         group=folder.parent.name if sweep else None,
         name=job_name(hydra) if sweep else None,
+        at_once=jobs_at_once(hydra) if sweep else 1,
     )
     try:
         plain = _plain(config)
@@ -85,6 +87,15 @@ def job_name(hydra: Any) -> str:
     swept = {override_key(one.input_line or "") for one in parsed if one.is_sweep_override()}
     names = [one for one in hydra.overrides.task if override_key(one) in swept]
     return ",".join(names) or str(hydra.job.override_dirname)
+
+
+def jobs_at_once(hydra: Any) -> int:
+    """How many jobs of a multirun its launcher runs at the same time, where its options tell (joblib's do)."""
+    count = OmegaConf.select(hydra, "launcher.n_jobs")
+    if not isinstance(count, int) or count == 0:
+        return 1
+    # As joblib counts: -1 is a job for each processor, -2 leaves one out.
+    return count if count > 0 else max(1, len(processors()) + 1 + count)
 
 
 def _note_failure(folder: RunFolder, command: Command, error: Exception) -> None:

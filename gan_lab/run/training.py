@@ -43,10 +43,11 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.ranks import first_rank
+from gan_lab.process.threads import Party, sharing
 from gan_lab.run.known_data import compare_images, identity_of
 from gan_lab.run.resuming import Resumed, resumed, run_to_resume, settle
 from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
-from gan_lab.storage.environment import describe_environment
+from gan_lab.storage.environment import describe_environment, other_threads
 from gan_lab.storage.files import remove_leftovers, write_whole
 from gan_lab.storage.run_folder import RunFolder
 
@@ -122,11 +123,22 @@ class _Run:
         parts = build(self.config, self.command.keys)
         self.machine = parts.machine
         self.machine.apply()
-        if not self.first:
-            parts.metric = None
-            return self.train(parts, state)
-        self.open_folder(parts)
-        return self.train_and_note_the_end(parts, state)
+        with sharing(self.party()) as self.threads:
+            if not self.first:
+                parts.metric = None
+                return self.train(parts, state)
+            self.open_folder(parts)
+            return self.train_and_note_the_end(parts, state)
+
+    def party(self) -> Party:
+        """What the choice of threads needs to know of this run."""
+        return Party(
+            self.folder.path,
+            group=self.command.group and str(self.folder.path.parent),
+            at_once=self.command.at_once,
+            ranks=self.config["strategy"]["devices"],
+            first=self.first,
+        )
 
     def train_and_note_the_end(self, parts: Parts, state: dict[str, Any] | None) -> Result:
         """Train, and leave in status.json how it ended."""
@@ -183,7 +195,9 @@ class _Run:
                 self.say(note)
             settle(self.found, self.folder, keep=self.config["checkpoint"]["keep"])
         self.folder.write_status(state="running")
-        environment = describe_environment(self.machine.plain())
+        for note in other_threads(self.folder.environment, self.threads.count):
+            self.say(note)
+        environment = describe_environment({**self.machine.plain(), **self.threads.plain()})
         write_whole(self.folder.environment, json.dumps(environment, indent=1) + "\n")
         if parts.dropped:
             self.say(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
@@ -228,6 +242,8 @@ class _Run:
         """Say what is about to run, and what theory says against it."""
         self.say(f"Run folder: {self.folder.path}")
         self.say(self.machine.words())
+        if self.threads.because:
+            self.say(self.threads.because)
         for name, network in game.named_children():
             count = sum(p.numel() for p in network.parameters())
             self.say(f"{name}: {count:,} parameters")

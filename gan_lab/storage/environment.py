@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -30,9 +31,22 @@ def describe_environment(machine: Mapping[str, Any]) -> dict[str, Any]:
         **machine,
         "gpu": gpu,
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def other_threads(path: Path, count: int) -> list[str]:
+    """A sentence where the stored environment of a resumed run tells of another number of threads than `count`."""
+    try:
+        before = json.loads(path.read_text())["threads"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if before == count:
+        return []
+    return [
+        f"The run had {before} thread{'s' if before != 1 else ''} before and has {count} now: "
+        f"its numbers may differ in their last bits; OMP_NUM_THREADS={before} keeps them."
+    ]
 
 
 def git_commit() -> str | None:

@@ -23,7 +23,7 @@ DATA = {"torch", "torchvision", "PIL", "numpy"}
 # in this list, so no two name each other. The commands lie at the top of gan_lab/ and may name any.
 ROOMS = {
     "common": (set(), set()),
-    "process": ({"torch", "tqdm"}, {"common"}),
+    "process": ({"torch", "tqdm", "filelock", "platformdirs"}, {"common"}),
     "storage": ({"torch", "filelock", "xxhash"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision"}, {"common", "storage"}),
@@ -84,7 +84,7 @@ ONLY = {
 # Imported before torch is, so that --help and a wrong option answer at once.
 LIGHT = [
     "common/errors.py", "common/paths.py", "common/ranges.py", "common/scalars.py", "process/interrupts.py",
-    "process/console.py", "process/streams.py",
+    "process/console.py", "process/streams.py", "process/threads.py", "process/cores.py", "process/neighbours.py",
     "storage/run_folder.py", "storage/files.py", "storage/locks.py", "train.py", "sample.py",
     "export.py",
     "evaluate.py", "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",

@@ -1,0 +1,186 @@
+"""Measures runs that share one machine: alone, two at once, and the jobs of a parallel sweep.
+
+    python scripts/bench/side_by_side.py [--before <checkout>] [--repeats 5] [--seconds 20] [--out <file>.json]
+
+Every figure is the images per second of whole commands that run as people start them: a small DCGAN on fashion_mini
+(32 pixels, width 32, batch 64), without metric and samples, and with no variable of OpenMP set. The situations take
+turns, so that a machine that changes its speed changes it for all of them. A ratio is the median over the turns. The
+cores must be idle.
+
+With --before, a run of another checkout, such as a worktree of an older commit, takes its turns too. The parallel
+sweep needs hydra-joblib-launcher.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cases import machine
+from tables import table
+
+HERE = Path(__file__).resolve().parents[2]
+OPTIONS = (
+    "model=dcgan", "generator.width=32", "discriminator.width=32", "data.batch_size=64", "strategy=cpu",
+    "metrics=none", "logger=none", "max_kimg=100000", "samples.every_kimg=100000", "log_every_rounds=10",
+)  # fmt: skip
+SWEEP = ("-m", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+# What a user may have set; the runs here are as they come.
+UNSET = ("OMP_", "GOMP_", "KMP_", "MKL_")
+WARM_UP = 4.0  # seconds behind the first records
+PATIENCE = 300.0
+GOALS = {"two at once": 0.75, "parallel sweep": 0.95, "alone": 0.97}
+
+
+class Watched:
+    """Reads from a run's folder how many images it has seen, and when that was."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "metrics.jsonl"
+        self.notes: list[tuple[float, int]] = []
+
+    def look(self) -> None:
+        """Note the newest record, if it is new."""
+        now = time.perf_counter()
+        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.is_file() else []
+        whole = [line for line in lines[-2:] if line.endswith(b"\n")]
+        if whole:
+            seen = json.loads(whole[-1])["images_seen"]
+            if not self.notes or self.notes[-1][1] != seen:
+                self.notes.append((now, seen))
+
+    def rate(self, since: float) -> float:
+        """Images per second between the first and last record in the window."""
+        inside = [note for note in self.notes if note[0] >= since] or self.notes[-2:]
+        if len(inside) < 2:
+            inside = self.notes[-2:]  # so slow that the window holds one record at most
+        (start, first), (end, last) = inside[0], inside[-1]
+        return (last - first) / max(end - start, 1e-9)
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """This process's environment without settings of OpenMP, for the code of `tree`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(UNSET)}
+    return {**kept, "PYTHONPATH": str(tree)}
+
+
+def train(tree: Path, place: str, settings: dict[str, str], *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "gan_lab.train", *OPTIONS, *more, place]
+    return subprocess.Popen(
+        command, cwd=tree, env={**environment(tree), **settings}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def together(
+    processes: Sequence[subprocess.Popen], folders: Sequence[Path], seconds: float
+) -> float:
+    """Images per second of all runs, in a window that opens when each of them is past its start."""
+    runs = [Watched(folder) for folder in folders]
+    begun, since = time.perf_counter(), 0.0
+    try:
+        while True:
+            time.sleep(0.02)
+            now = time.perf_counter()
+            for run in runs:
+                run.look()
+            if any(process.poll() is not None for process in processes):
+                raise SystemExit("A run of gan_lab.train ended before it was measured.")
+            if not since and (all(len(run.notes) > 2 for run in runs) or now - begun > PATIENCE):
+                since = now + WARM_UP
+            if since and now > since + seconds:
+                return sum(run.rate(since) for run in runs)
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def measure(
+    what: str, tree: Path, seconds: float, settings: Sequence[dict[str, str]] = ({}, {})
+) -> float:
+    """One turn of one situation.
+
+    Args:
+        what: alone, two at once, or parallel sweep.
+        tree: the checkout whose code runs.
+        seconds: length of the window.
+        settings: environment variables of the first and the second run.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        if what == "parallel sweep":
+            processes = [train(tree, f"hydra.sweep.dir={root}", settings[0], *SWEEP)]
+            return together(processes, [root / "0", root / "1"], seconds)
+        folders = [root / "0", root / "1"][: 1 if what == "alone" else 2]
+        processes = [
+            train(tree, f"hydra.run.dir={folder}", own)
+            for folder, own in zip(folders, settings, strict=False)
+        ]
+        return together(processes, folders, seconds)
+
+
+def alternate(before: Path | None, repeats: int, seconds: float) -> list[dict]:
+    """All situations in turns; one row of a table each."""
+    situations = {what: (what, HERE) for what in ("alone", "two at once", "parallel sweep")}
+    if before is not None:
+        situations["alone, before"] = ("alone", before)
+    found: dict[str, list[float]] = {name: [] for name in situations}
+    for turn in range(repeats):
+        names = list(situations)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            what, tree = situations[name]
+            found[name].append(measure(what, tree, seconds))
+            print(f"turn {turn + 1}, {name}: {found[name][-1]:,.0f} images/s", flush=True)
+    return rows_of(found)
+
+
+def rows_of(found: dict[str, list[float]]) -> list[dict]:
+    """A row for each situation: its speed, and its ratio to one run alone (of that run to the one before)."""
+    rows = []
+    for name, speeds in found.items():
+        base = found.get("alone, before") if name == "alone" else found["alone"]
+        ratios = [one / other for one, other in zip(speeds, base or ())]
+        row = {"what": name, "images_per_s": round(statistics.median(speeds), 1)}
+        if ratios and name != "alone, before":
+            row |= {"ratio": round(statistics.median(ratios), 3)}
+            row |= {"range": [round(min(ratios), 3), round(max(ratios), 3)], "goal": GOALS[name]}
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", type=Path, help="another checkout, for one run alone")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    options = parser.parse_args()
+    before = options.before and options.before.resolve()
+    load = [round(value, 2) for value in os.getloadavg()]
+    rows = alternate(before, options.repeats, options.seconds)
+    content = {
+        "machine": machine(), "load_before": load, "repeats": options.repeats, "seconds": options.seconds,
+        "results": rows,
+    }  # fmt: skip
+    keys = ("what", "images_per_s", "ratio", "range", "goal")
+    print(table(keys, [[row.get(key, "-") for key in keys] for row in rows]))
+    print(json.dumps(content))
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
