@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 class AfterRound(Callback):
-    """A Lightning callback without per-batch hooks.
+    """A Lightning callback without per-batch hooks, on the first rank only.
 
     Four idle per-batch hooks of Lightning cost as much as a small network's step; one comparison of host integers
-    costs nothing.
+    costs nothing. What happens at the ends of training uses four hooks, in this order: `on_train_start` (save the
+    start), `on_train_epoch_start` (what is due before the first round), `on_train_epoch_end` (record and save the last
+    round), `on_train_end` (the last evaluation and grid, and save them).
     """
 
     def due(self, clock: Clock) -> bool:

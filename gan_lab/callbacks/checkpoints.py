@@ -1,59 +1,54 @@
-"""last.ckpt and best.ckpt, on a schedule, at each evaluation and at the end."""
+"""last.ckpt and best.ckpt, on a schedule, at each evaluation and at the ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Callback
 
 from gan_lab.callbacks.base import AfterRound
-from gan_lab.callbacks.evaluation import Evaluation
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.common.errors import CheckpointError, GanLabError
 from gan_lab.engine.clock import Clock
 from gan_lab.storage.checkpoint import save_checkpoint
-from gan_lab.storage.run_folder import RunFolder
+from gan_lab.storage.series import Series
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
+
+log = logging.getLogger(__name__)
 
 
 class Checkpoints(AfterRound):
     """Writes checkpoints after the evaluation of the same round, so that none is lost or repeated.
 
     Args:
-        folder: the run folder.
-        every_kimg: thousands of images between saves of last.ckpt; 0 for evaluations and the end only.
-        evaluation: whose best value best.ckpt holds; None without metrics.
-        identity: plain values of the run that a resume needs, such as the W&B id.
-        say: writes a line for the user.
+        run: whose folder they go to, with the scores that they keep.
+        every_kimg: thousands of images between saves of last.ckpt; 0 for evaluations and the ends only.
+        keep: how many are kept beside last.ckpt.
     """
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        *,
-        every_kimg: float,
-        evaluation: Evaluation | None,
-        identity: Mapping[str, Any],
-        say: Callable[[str], None],
-    ) -> None:
-        self.folder = folder
+    def __init__(self, *, run: RunState, every_kimg: float, keep: int) -> None:
+        self.run = run
         self.every_kimg = every_kimg
-        self.evaluation = evaluation
-        self.identity = identity
-        self.say = say
+        self.series = Series(run.folder, keep=keep)
+        self._saved = -1
 
     def due(self, clock: Clock) -> bool:
-        """On its own schedule and at evaluations."""
-        evaluated = self.evaluation is not None and self.evaluation.due(clock)
-        return evaluated or clock.crossed(self.every_kimg)
+        """On its own schedule and after evaluations."""
+        return self.run.scores.unsaved or clock.crossed(self.every_kimg)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Save the start, so that a run killed early resumes too."""
+        """Save the start, before any record of it: a run killed from here on resumes and does what it owes."""
         del trainer
         if pl_module.clock.iteration == 0:
+            self.after_round(pl_module)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Save what was evaluated before the first round."""
+        del trainer
+        if self.run.scores.unsaved:
             self.after_round(pl_module)
 
     def after_round(self, module: AdversarialModule) -> None:
@@ -64,7 +59,7 @@ class Checkpoints(AfterRound):
         try:
             self.save(module)
         except CheckpointError as error:
-            self.say(f"Warning: {error}")
+            log.warning(f"Warning: {error}")
 
     def save(self, module: AdversarialModule) -> None:
         """Save now.
@@ -74,31 +69,30 @@ class Checkpoints(AfterRound):
             GanLabError: where training has diverged; the checkpoint from before stays.
         """
         refuse_diverged(module)
-        state: dict[str, Any] = {**module.snapshot(), "identity": dict(self.identity)}
-        if self.evaluation is not None:
-            state["evaluation"] = self.evaluation.state()
-        self.folder.flush()  # a resumed run goes on from here and must find every record before it
-        save_checkpoint(state, self.folder.last)
-        if self.evaluation is not None and self.evaluation.improved:
-            self.evaluation.improved = False  # later weights are not those that were scored
-            save_checkpoint(state, self.folder.best)
+        clock, scores = module.clock, self.run.scores
+        better = scores.better(clock.images_seen)
+        state: dict[str, Any] = {**module.snapshot(), "identity": dict(self.run.identity)}
+        if self.run.metric is not None:
+            state["evaluation"] = scores.state(scores.best_value if better is None else better)
+        self.run.folder.flush()  # a resumed run goes on from here and must find every record before it
+        # The best first: killed in between, the run resumes from before this evaluation and makes it again.
+        if better is not None:
+            save_checkpoint(state, self.run.folder.best)
+            scores.best_value = better
+        self.series.save(state)
+        scores.unsaved = False
+        self._saved = clock.iteration
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save before the last evaluation and grid, so that none of them can cost what was trained."""
+        del trainer
+        self.after_round(pl_module)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the end; here a full disk is an error, since the result would be lost."""
         del trainer
-        self.save(pl_module)
-
-
-class SaveBeforeTheEnd(Callback):
-    """Saves before the last evaluation and grid, so that none of them can cost what was trained."""
-
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self.checkpoints = checkpoints
-
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Save; a full disk is only told, since the real last save follows."""
-        del trainer
-        self.checkpoints.after_round(pl_module)
+        if self.run.scores.unsaved or self._saved != pl_module.clock.iteration:
+            self.save(pl_module)
 
 
 def refuse_diverged(module: AdversarialModule) -> None:

@@ -2,126 +2,87 @@
 
 from __future__ import annotations
 
-import json
-import math
+import logging
 import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.callbacks.base import AfterRound
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.engine.clock import Clock
 from gan_lab.generation.sampling import EVALUATION_SEED, Sampler
-from gan_lab.loggers.reporter import Reporter
-from gan_lab.metrics.score import Metric
-from gan_lab.process.interrupts import Interrupts
 
 if TYPE_CHECKING:
-    from gan_lab.callbacks.status import Status
     from gan_lab.engine.module import AdversarialModule
+    from gan_lab.metrics.score import Score
+
+log = logging.getLogger(__name__)
 
 
 class Evaluation(AfterRound):
     """Evaluates at 0, when a multiple of `metric.every_kimg` is crossed, and at the end.
 
+    An evaluation that was due and not finished, since a signal or a kill came, is made when the run goes on. Without
+    metrics there is nothing to do.
+
     Args:
-        metric: a prepared metric.
-        reporter: where values and their protocol go.
-        status: whose stopwatch is paused meanwhile, and whose board shows the value.
-        interrupts: a signal cancels an evaluation between two batches.
-        say: writes a line for the user.
+        run: with the metric, and where its values go.
     """
 
-    def __init__(
-        self,
-        metric: Metric,
-        reporter: Reporter,
-        *,
-        status: Status,
-        interrupts: Interrupts,
-        say: Callable[[str], None],
-    ) -> None:
-        self.metric = metric
-        self.reporter = reporter
-        self.status = status
-        self.interrupts = interrupts
-        self.say = say
-        self.last_images = -1
-        self.last_value: float | None = None
-        self.best_value: float | None = None
-        self.improved = False
-        self.cancelled = False
+    def __init__(self, *, run: RunState) -> None:
+        self.run = run
         self.seconds = 0.0
+        self._started = time.perf_counter()
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Evaluate the untrained generator, or make up for an evaluation that a signal cancelled."""
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Evaluate the untrained generator, or make up for what was due when the run was stopped."""
         del trainer
         self._started = time.perf_counter()
-        if pl_module.clock.iteration == 0 or self.cancelled:
-            self.after_round(pl_module)
+        if pl_module.clock.iteration == 0 or self.due(pl_module.clock):
+            self.catch_up(pl_module)
 
     def due(self, clock: Clock) -> bool:
         """Whether the last round crossed a multiple of every_kimg."""
-        return clock.crossed(self.metric.every_kimg)
+        return self.run.metric is not None and clock.crossed(self.run.metric.every_kimg)
 
     def after_round(self, module: AdversarialModule) -> None:
-        """Score, record the value with its protocol, note whether it is the best."""
-        clock = module.clock
-        score = self.metric.score(
+        """Score, record the value with its protocol, and note it; a signal cancels it between two batches."""
+        metric = self.run.metric
+        assert metric is not None
+        score = metric.score(
             Sampler(
                 module,
                 module.averaged_networks(),
                 seed=EVALUATION_SEED,
-                batch_norm=self.metric.batch_norm,
+                batch_norm=metric.batch_norm,
             ),
-            lambda: self.interrupts.pending is not None,
+            lambda: self.run.interrupts.pending is not None,
         )
-        self.cancelled = score is None
         if score is None:
             return
-        self.status.paused += score.seconds
+        self.run.paused += score.seconds
+        self.record(module.clock, score)
+        value = score.values[metric.key]
+        self.run.scores.note(value, module.clock.images_seen)
+        name = metric.key.removeprefix("metric/")
+        self.run.shown["metric"] = f"{name} {value:.4g}"
+        log.info(f"kimg {module.clock.kimg:8.1f}  {name} {value:.4g}  ({score.seconds:.1f} s)")
+
+    def record(self, clock: Clock, score: Score) -> None:
+        """Record the values with what they cost and the protocol under which they hold."""
+        assert self.run.metric is not None
         self.seconds += score.seconds
         share = self.seconds / max(time.perf_counter() - self._started, 1e-9)
-        protocol: dict[str, Any] = {
-            **score.protocol,
-            "ema": True,
-            "batch_norm": self.metric.batch_norm,
-        }
+        protocol = {**score.protocol, "ema": True, "batch_norm": self.run.metric.batch_norm}
         values = {**score.values, "metric/seconds": score.seconds, "metric/time_share": share}
-        self.reporter.record(clock, values, protocol=protocol)
-        value = score.values[self.metric.key]
-        self.last_images, self.last_value = clock.images_seen, value
-        self.improved = math.isfinite(value) and (
-            self.best_value is None or value < self.best_value
-        )
-        if self.improved:
-            self.best_value = value
-        name = self.metric.key.removeprefix("metric/")
-        self.status.board["metric"] = f"{name} {value:.4g}"
-        self.say(f"kimg {clock.kimg:8.1f}  {name} {value:.4g}  ({score.seconds:.1f} s)")
+        self.run.reporter.record(clock, values, protocol=protocol)
+
+    def catch_up(self, module: AdversarialModule) -> None:
+        """Evaluate, unless these weights were scored already or a signal waits."""
+        known = self.run.scores.last_images == module.clock.images_seen
+        if self.run.metric is not None and not known and self.run.interrupts.pending is None:
+            self.after_round(module)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Evaluate at the end, unless the last round just was or a signal waits."""
+        """Evaluate at the end."""
         del trainer
-        if self.interrupts.pending is None and self.last_images != pl_module.clock.images_seen:
-            self.after_round(pl_module)
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run must know, with the protocol under which the values hold."""
-        return {
-            "key": self.metric.key,
-            "protocol": json.dumps(self.metric.protocol, sort_keys=True),
-            "last_images": self.last_images,
-            "last_value": self.last_value,
-            "best_value": self.best_value,
-            "cancelled": self.cancelled,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over `state`, but no value of another metric or protocol: they cannot be compared."""
-        mine = self.state()
-        if (state.get("key"), state.get("protocol")) != (mine["key"], mine["protocol"]):
-            return
-        self.last_images = state["last_images"]
-        self.last_value = state["last_value"]
-        self.best_value = state["best_value"]
-        self.cancelled = state["cancelled"]
+        self.catch_up(pl_module)

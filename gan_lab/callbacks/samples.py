@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import logging
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.callbacks.base import AfterRound
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.generation.sampling import Sampler
-from gan_lab.loggers.reporter import Reporter
 from gan_lab.media.grids import save_grid
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
+
+log = logging.getLogger(__name__)
 
 GRID_SEED = 0x6121D
 
@@ -22,33 +23,21 @@ class Samples(AfterRound):
     """Saves a grid at 0, when a multiple of `every_kimg` is crossed, and at the end.
 
     Args:
-        folder: where the PNG files go.
-        reporter: hands them to the trackers.
+        run: whose folder the PNG files go to.
         every_kimg: thousands of images between grids; 0 for start and end only.
-        count: images per grid, a square number looks best.
-        say: writes a line for the user.
+        num: images per grid, a square number looks best.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        reporter: Reporter,
-        *,
-        every_kimg: float,
-        count: int,
-        say: Callable[[str], None],
-    ) -> None:
-        self.folder = folder
-        self.reporter = reporter
+    def __init__(self, *, run: RunState, every_kimg: float, num: int) -> None:
+        self.run = run
         self.every_kimg = every_kimg
-        self.count = count
-        self.say = say
+        self.num = num
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Save the untrained generator's grid."""
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Save the untrained generator's grid, or one that was due when the run was stopped."""
         del trainer
-        if pl_module.clock.iteration == 0:
-            self.after_round(pl_module)
+        if pl_module.clock.iteration == 0 or self.due(pl_module.clock):
+            self.catch_up(pl_module)
 
     def due(self, clock: Clock) -> bool:
         """Whether the last round crossed a multiple of every_kimg."""
@@ -57,19 +46,24 @@ class Samples(AfterRound):
     def after_round(self, module: AdversarialModule) -> None:
         """Save a grid of the averaged generator."""
         clock = module.clock
-        path = self.folder / grid_name(clock.images_seen)
-        images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.count)
+        path = self.run.folder.samples / grid_name(clock.images_seen)
+        images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.num)
         try:
             save_grid(images, path)
         except OSError as error:  # as with a checkpoint, a full disk does not end training
-            self.say(f"Warning: {path}: the samples could not be written ({error.strerror}).")
+            log.warning(f"Warning: {path}: the samples could not be written ({error.strerror}).")
             return
-        self.reporter.picture(clock, "samples", path)
+        self.run.reporter.picture(clock, "samples", path)
+
+    def catch_up(self, module: AdversarialModule) -> None:
+        """Save a grid, unless it is there."""
+        if not (self.run.folder.samples / grid_name(module.clock.images_seen)).is_file():
+            self.after_round(module)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the last grid."""
         del trainer
-        self.after_round(pl_module)
+        self.catch_up(pl_module)
 
 
 def grid_name(images_seen: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gan_lab.common.errors import ConfigError
+from gan_lab.config.lightning import check_trainer, processes
 from gan_lab.config.schema import FIELDS, check_fields, check_section, lookup
 
 SECTIONS_OF_FIELDS = ("samples", "ema", "checkpoint", "sweep", "strategy", "engine")
@@ -17,16 +18,16 @@ def check(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: at the first that is wrong; one sentence.
     """
+    check_trainer(config)
     check_fields(config)
     for section in SECTIONS_OF_FIELDS:
         check_section(config, section)
-    devices = config["strategy"]["devices"]
-    parts = devices * config["accumulate"]
+    parts = processes(config) * config["accumulate"]
     batch = lookup(config, "data.batch_size")
     if batch % parts:
         fitting = max(batch // parts, 1) * parts
         raise ConfigError(
-            f"data.batch_size={batch}: not a multiple of strategy.devices x accumulate ({parts}); "
+            f"data.batch_size={batch}: not a multiple of strategy.devices x trainer.num_nodes x accumulate ({parts}); "
             f"use {fitting} or {fitting + parts}."
         )
     if all(config[limit] is None for limit in ("max_kimg", "max_rounds", "max_time")):

@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError, nearest
+from gan_lab.config.lightning import refusal
 from gan_lab.config.paths import quote_paths
 from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted
@@ -219,6 +220,8 @@ def sentence(error: BaseException) -> str:
 
 def _no_such_option(key: str) -> str:
     """The sentence for an option that the composed configuration does not have."""
+    if key.startswith("trainer."):
+        return refusal(key.removeprefix("trainer."))
     owners = option_owners()
     if key == "optimizer":
         choices = ", ".join(choices_of(key))
@@ -254,7 +257,7 @@ def option_owners() -> dict[str, list[str]]:
         content = yaml.safe_load(file.read_text()) or {}
         group = file.parent.name if file.parent != Path(CONF) else ""
         places, choices = [f"{group}."], [f"{group}={file.stem}"]
-        if group in ("penalty", "logger"):
+        if group in ("penalty", "logger", "callbacks"):
             places, choices = [f"{group}.{file.stem}."], [f"{group}=[{file.stem}]"]
         elif group == "optimizer":
             players = ("generator", "discriminator")

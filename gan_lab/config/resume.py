@@ -17,6 +17,7 @@ from gan_lab.storage.run_folder import RunFolder
 CHANGEABLE = (
     "max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy", "engine", "memory_format",
     "compile", "tf32", "data.device", "data.root", "data.changed", "checkpoint.keep",
+    "callbacks", "trainer",
 )  # fmt: skip
 
 

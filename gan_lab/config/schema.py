@@ -53,11 +53,17 @@ FIELDS: dict[str, Field] = {
     "strategy.accelerator": Field(str, choices=ACCELERATORS),
     "logger.mode": Field(str, choices=("auto", "online", "offline")),
     "strategy.devices": Field(int, low=1),
+    "trainer.num_nodes": Field(int, low=1),
+    "trainer.profiler": Field(typing.Literal["simple", "advanced", "pytorch"] | None),
+    "trainer.detect_anomaly": Field(bool),
+    "trainer.deterministic": Field(bool | typing.Literal["warn"]),
+    "trainer.benchmark": Field(bool | None),
+    "trainer.log_every_n_steps": Field(int, low=1),
 }
 
 # Sections that hold parts or engine options; everything else at the root is a field above or a
 # part that the game's constructor names.
-SECTIONS = ("model", "optimizer", "data", "metrics", "logger", "strategy")
+SECTIONS = ("model", "optimizer", "data", "metrics", "logger", "strategy", "callbacks", "trainer")
 
 
 def check_type(path: str, value: Any, kind: Any) -> None:

@@ -51,8 +51,6 @@ class Reporter:
         if protocol is not None:
             line["protocol"] = dict(protocol)
         self.folder.append(line)
-        if protocol is not None:
-            self.folder.flush()
         for tracker in self.trackers:
             tracker.record(values, clock)
 

@@ -14,18 +14,15 @@ from typing import Any
 
 import torch
 import yaml
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from gan_lab.assembly.build import Parts, build, build_trackers
-from gan_lab.callbacks.base import AfterRound
-from gan_lab.callbacks.checkpoints import Checkpoints, SaveBeforeTheEnd
-from gan_lab.callbacks.evaluation import Evaluation
 from gan_lab.callbacks.limits import Limits
-from gan_lab.callbacks.samples import Samples, grid_name
-from gan_lab.callbacks.status import Status
+from gan_lab.callbacks.run_state import RunState
+from gan_lab.callbacks.samples import grid_name
+from gan_lab.callbacks.stop import Stop
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.checks import check
+from gan_lab.config.lightning import processes
 from gan_lab.config.resume import (
     Command,
     check_choices,
@@ -39,19 +36,24 @@ from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import check_enough
 from gan_lab.generation.sampling import Sampler
+from gan_lab.loggers.lightning import ReporterLogger
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.ranks import first_rank
 from gan_lab.process.threads import Party, sharing
+from gan_lab.run.callbacks import foreign, make_callbacks, ours
 from gan_lab.run.known_data import compare_images, identity_of
 from gan_lab.run.resuming import Resumed, resumed, run_to_resume, settle
-from gan_lab.run.trainer import SignalsAfterLightning, make_trainer
+from gan_lab.run.trainer import CountRounds, SignalsAfterLightning, fit, make_trainer
+from gan_lab.run.words import conclude, introduce
 from gan_lab.storage.environment import describe_environment, other_threads
 from gan_lab.storage.files import remove_leftovers, write_whole
 from gan_lab.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
+
+LIMITS = ("max_kimg", "max_rounds", "max_time")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def run_training(
     """
     command = command or Command()
     run = RunFolder(folder)
-    first = first_rank((config.get("strategy") or {}).get("devices", 1))
+    first = first_rank(processes(config))
     with Conversation(quiet=not first) as conversation, Interrupts() as interrupts:
         return _Run(config, run, command, interrupts, conversation).go()
 
@@ -105,7 +107,7 @@ class _Run:
         self.folder = folder
         self.command = command
         self.interrupts = interrupts
-        self.first = first_rank((config.get("strategy") or {}).get("devices", 1))
+        self.first = first_rank(processes(config))
         self.conversation = conversation
         self.say = log.info
         self.found: Resumed | None = None
@@ -121,6 +123,8 @@ class _Run:
         check(self.config)
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
         parts = build(self.config, self.command.keys)
+        self.run = self.new_state(state)
+        self.callbacks = make_callbacks(self.config, self.run, self.command.keys)
         self.machine = parts.machine
         self.machine.apply()
         with sharing(self.party()) as self.threads:
@@ -202,57 +206,53 @@ class _Run:
         if parts.dropped:
             self.say(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
 
-    def train(self, parts: Parts, state: dict[str, Any] | None) -> Result:
-        game, source = parts.game, parts.source
-        game.say = self.say
-        self.introduce(game)
-        identity = dict((state or {}).get("identity") or {})
-        if state is not None and self.first:  # trackers continue from what is left
-            self.drop_what_came_later(state["clock"])
-        trackers = []
-        if self.first:  # before the data: a missing login must not cost an hour of statistics
-            trackers = build_trackers(
-                self.config, folder=self.folder, command=self.command, identity=identity
-            )
-        reporter = Reporter(self.folder, trackers)
-        exit_code = 1
-        try:
-            images = self.load(source, state, identity)
-            if parts.metric is not None:
-                self.prepare_metric(game, source, parts.metric)
-            if state is not None:
-                self.restore(game, state)
-            data = ImageData(
-                images,
-                batch_size=self.config["data"]["batch_size"],
-                seed=self.config["seed"],
-                flip=source.flip,
-                place=self.config["data"]["device"],
-            )
-            evaluation = self.fit(game, data, parts.metric, reporter, state, identity)
-            self.interrupts.check()
-            if self.first:
-                self.finish(evaluation, reporter, game)
-            exit_code = 0
-        finally:
-            reporter.close(exit_code)
-        return Result(self.folder.path, None if evaluation is None else evaluation.last_value)
+    def new_state(self, state: Mapping[str, Any] | None) -> RunState:
+        """What the run knows of itself, with what a checkpoint keeps of that."""
+        return RunState(
+            self.folder,
+            Reporter(self.folder),
+            stop=Stop(**{limit: self.config[limit] for limit in LIMITS}),
+            interrupts=self.interrupts,
+            identity=dict((state or {}).get("identity") or {}),
+        )
 
-    def introduce(self, game: Any) -> None:
-        """Say what is about to run, and what theory says against it."""
+    def train(self, parts: Parts, state: dict[str, Any] | None) -> Result:
+        game, run = parts.game, self.run
+        game.say = self.say
         self.say(f"Run folder: {self.folder.path}")
         self.say(self.machine.words())
         if self.threads.because:
             self.say(self.threads.because)
-        for name, network in game.named_children():
-            count = sum(p.numel() for p in network.parameters())
-            self.say(f"{name}: {count:,} parameters")
-        for warning in [*game.warnings(), *accumulation_warning(game)]:
-            self.say(f"Warning: {warning}")
+        introduce(game, self.say, ranks=processes(self.config))
+        if self.first:
+            self.open_trackers(state)
+        exit_code = 1
+        try:
+            images = self.load(parts.source, state)
+            if parts.metric is not None:
+                self.prepare_metric(game, parts.source, parts.metric)
+                run.measure_with(parts.metric)
+            if state is not None:
+                self.restore(game, state)
+                run.scores.restore(state.get("evaluation") or {})
+            self.fit(game, self.stream(images, parts.source))
+            self.interrupts.check()
+            if self.first:
+                conclude(run, game, self.say)
+            exit_code = 0
+        finally:
+            run.reporter.close(exit_code)
+        return Result(self.folder.path, run.scores.last_value)
 
-    def load(
-        self, source: Any, state: Mapping[str, Any] | None, identity: dict[str, Any]
-    ) -> ImageSet:
+    def open_trackers(self, state: Mapping[str, Any] | None) -> None:
+        """Open the chosen trackers, before the data: a missing login must not cost an hour of statistics."""
+        if state is not None:  # trackers continue from what is left
+            self.drop_what_came_later(state["clock"])
+        self.run.reporter.trackers = build_trackers(
+            self.config, folder=self.folder, command=self.command, identity=self.run.identity
+        )
+
+    def load(self, source: Any, state: Mapping[str, Any] | None) -> ImageSet:
         """The images to train on, with what is to be said about them."""
         images: ImageSet = source.load(source.splits[0])
         self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
@@ -261,10 +261,21 @@ class _Run:
         check_enough(images, self.config["data"]["batch_size"])
         if state is not None:
             changed = self.config["data"]["changed"]
-            for note in compare_images(images, identity.get("data"), changed=changed):
+            for note in compare_images(images, self.run.identity.get("data"), changed=changed):
                 self.say(note)
-        identity["data"] = identity_of(images)
+        self.run.identity["data"] = identity_of(images)
         return images
+
+    def stream(self, images: ImageSet, source: Any) -> ImageData:
+        """The images in the order in which training sees them."""
+        options = self.config["data"]
+        return ImageData(
+            images,
+            batch_size=options["batch_size"],
+            seed=self.config["seed"],
+            flip=source.flip,
+            place=options["device"],
+        )
 
     def prepare_metric(self, game: Any, source: Any, metric: Any) -> None:
         """Find weights, compute statistics of the reals, say how long evaluation will take."""
@@ -297,104 +308,23 @@ class _Run:
             if grid.name > grid_name(clock["images_seen"]):
                 grid.unlink()
 
-    def fit(
-        self,
-        game: Any,
-        data: Any,
-        metric: Any,
-        reporter: Any,
-        state: Mapping[str, Any] | None,
-        identity: dict[str, Any],
-    ) -> Evaluation | None:
-        config = self.config
-        limits = Limits(
-            max_kimg=config["max_kimg"],
-            max_rounds=config["max_rounds"],
-            max_time=config["max_time"],
-            interrupts=self.interrupts,
-        )
-        status = Status(reporter, every_rounds=config["log_every_rounds"], limits=limits, board={})
-        evaluation = None
-        if metric is not None:
-            evaluation = Evaluation(
-                metric, reporter, status=status, interrupts=self.interrupts, say=self.say
-            )
-            if state is not None and "evaluation" in state:
-                evaluation.restore(state["evaluation"])
-        samples = Samples(
-            self.folder.samples,
-            reporter,
-            every_kimg=config["samples"]["every_kimg"],
-            count=config["samples"]["num"],
-            say=self.say,
-        )
-        checkpoints = Checkpoints(
-            self.folder,
-            every_kimg=config["checkpoint"]["every_kimg"],
-            evaluation=evaluation,
-            identity=identity,
-            say=self.say,
-        )
-        callbacks: list[AfterRound] = [limits]
-        if self.first:
-            callbacks = [
-                status,
-                *([evaluation] if evaluation else []),
-                samples,
-                checkpoints,
-                limits,
-            ]
-        game.round_callbacks = callbacks
-        if limits.reached(game.clock):
+    def fit(self, game: Any, data: ImageData) -> None:
+        """Train until the stop or a signal, with what is due at both ends."""
+        run = self.run
+        if run.stop.counted_out(game.clock):
             self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
-            return evaluation
-        # Saved behind the last records, before an evaluation that may take long.
-        before = [SaveBeforeTheEnd(checkpoints)] if self.first else []
-        signals = SignalsAfterLightning(self.interrupts)
-        trainer = make_trainer(config, [*callbacks[:1], *before, *callbacks[1:], signals])
+        limits = Limits(run=run)
+        watching = ours(self.callbacks) if self.first else []
+        others = foreign(self.callbacks)
+        game.round_callbacks = [*watching, limits]
+        every = [SignalsAfterLightning(self.interrupts), *watching, limits]
+        logger = None
+        if others:
+            every = [CountRounds(), *every, *others]
+            logger = ReporterLogger(run.reporter if self.first else None, lambda: game.clock)
+        trainer = make_trainer(self.config, every, folder=self.folder.path, logger=logger)
         self.interrupts.deferred = True
         try:
-            trainer.fit(game, datamodule=data)
+            fit(trainer, game, data)
         finally:
             self.interrupts.deferred = False
-        return evaluation
-
-    def finish(self, evaluation: Evaluation | None, reporter: Any, game: Any) -> None:
-        """Draw the curves and say where everything is."""
-        from gan_lab.reports.curves import draw_curves
-
-        draw_curves([self.folder], self.folder.curves)
-        reporter.picture(game.clock, "curves", self.folder.curves)
-        if evaluation is not None and evaluation.last_value is not None:
-            self.say(f"{evaluation.metric.key} at the end: {evaluation.last_value:.4g}")
-        self.say(f"Results: {self.folder.path}")
-        self.say(f"  samples       {newest(self.folder.samples)}")
-        self.say(f"  curves        {self.folder.curves}")
-        self.say(f"  more samples  python -m gan_lab.sample run={self.folder.path}")
-
-
-def accumulation_warning(game: Any) -> list[str]:
-    """A sentence where micro-batches cannot equal the large batch."""
-    if game.options.accumulate == 1:
-        return []
-    found = []
-    for kind, what in (
-        (_BatchNorm, "batch normalisation (its statistics are those of each micro-batch)"),
-        (_DropoutNd, "dropout (its masks are drawn for each micro-batch)"),
-    ):
-        names = [
-            name
-            for name, network in game.named_children()
-            if any(isinstance(m, kind) and getattr(m, "p", 1) > 0 for m in network.modules())
-        ]
-        if names:
-            found.append(
-                f"accumulate={game.options.accumulate} with {what} in {' and '.join(names)}: "
-                "the result is not that of the large batch."
-            )
-    return found
-
-
-def newest(folder: Path) -> Path:
-    """The last PNG of a folder by name."""
-    return max(folder.glob("*.png"), default=folder)

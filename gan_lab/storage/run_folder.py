@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,8 +14,6 @@ from gan_lab.common.errors import CheckpointError, ConfigError
 from gan_lab.common.paths import user_path
 from gan_lab.storage.files import write_whole
 from gan_lab.storage.locks import lock_file
-
-WRITE_SECONDS = 0.2  # a run that records every round writes no more often
 
 
 class RunFolder:
@@ -40,8 +36,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
-        self._lines: list[str] = []
-        self._written = -math.inf
+        self._unwritten = b""
 
     @classmethod
     def existing(cls, path: str | Path) -> RunFolder:
@@ -89,11 +84,9 @@ class RunFolder:
         )
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The records of metrics.jsonl; a last line cut short by a kill is left out."""
-        self.flush()
-        if not self.metrics.is_file():
-            return
-        for line in self.metrics.read_text().splitlines():
+        """The records of metrics.jsonl and those that wait; a last line cut short by a kill is left out."""
+        text = self.metrics.read_bytes() if self.metrics.is_file() else b""
+        for line in (text + self._unwritten).decode(errors="replace").splitlines():
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
@@ -102,24 +95,31 @@ class RunFolder:
                 yield record
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one record to metrics.jsonl; on disk at the latest with the first one that comes a moment later."""
-        self._lines.append(json.dumps(record) + "\n")
-        if time.monotonic() - self._written >= WRITE_SECONDS:
-            self.flush()
+        """Add one record to metrics.jsonl.
+
+        Raises:
+            OSError: where it cannot be written; it is kept, and written before the next one.
+        """
+        self._unwritten += (json.dumps(record) + "\n").encode()
+        self.flush()
 
     def flush(self) -> None:
-        """Write the records that wait, in one write of the system."""
-        self._written = time.monotonic()
-        if not self._lines:
+        """Write the records that could not be written before.
+
+        Raises:
+            OSError: where that fails again.
+        """
+        if not self._unwritten:
             return
-        lines, self._lines = "".join(self._lines).encode(), []
         # A fifth of the cost of a Python file object, and unlike a file kept open it follows the folder.
         file = os.open(self.metrics, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            if os.write(file, lines) < len(lines):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+            written = os.write(file, self._unwritten)
         finally:
             os.close(file)
+        self._unwritten = self._unwritten[written:]  # a disk may take the first part of a line
+        if self._unwritten:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
 
     def drop_records_after(self, iteration: int) -> int:
         """Forget records past this iteration (a resumed run makes them again); return how many."""
@@ -131,5 +131,4 @@ class RunFolder:
 
     def write_status(self, **status: Any) -> None:
         """Say how the run stands: state, reason, final metric."""
-        self.flush()
         write_whole(self.status, json.dumps(status, indent=1) + "\n")

@@ -40,6 +40,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import flop_registry
 
 from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.status import Status
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.sampler import Batches
@@ -53,7 +54,6 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.losses.adversarial import Hinge, NonSaturating, Wasserstein
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.penalties.gradient import GradientPenalty
-from gan_lab.process.interrupts import Interrupts
 from gan_lab.run.trainer import make_trainer
 from gan_lab.storage.run_folder import RunFolder
 
@@ -195,12 +195,14 @@ def measure(name: str, engine: str, batch: int, alternations: int) -> dict:
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         peer = peer_trainer(case, images.images, batch, folder + "/peer")
         alternate = Alternate(peer, alternations)
-        limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
-        status = Status(Reporter(RunFolder(folder)), every_rounds=50, limits=limits, board={})
+        files = RunFolder(folder)
+        run = RunState(files, Reporter(files))
+        limits, status = Limits(run=run), Status(run=run, every_rounds=50)
         game.round_callbacks = [status, limits, alternate]
         feed = Batches(images, batch_size=batch, seed=0, flip=False, device=torch.device("cpu"))
         strategy = {"accelerator": "cpu", "devices": 1}
-        make_trainer({"strategy": strategy}, [status, limits]).fit(game, Stretches(feed))
+        trainer = make_trainer({"strategy": strategy}, [status, limits], folder=files.path)
+        trainer.fit(game, Stretches(feed))
         counts = {f"{k}_gflop": round(batch * n, 1) for k, n in flops(case, engine).items()}
     result = {"case": name, "engine": engine, "batch": batch, "alternations": alternations}
     for i, clock in enumerate(("cpu", "wall")):

@@ -19,6 +19,7 @@ from cases import CASES, game_of, images_of, noise_of
 from ordinary import make_ordinary
 
 from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.status import Status
 from gan_lab.data.stream.sampler import Batches
 from gan_lab.data.stream.stretch import Stretches
@@ -27,7 +28,6 @@ from gan_lab.engine.optimizers import CAPTURE_CHECKS
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.networks.fast.cpu import fast_cpu
 from gan_lab.process.allocator import keep_freed_memory
-from gan_lab.process.interrupts import Interrupts
 from gan_lab.run.trainer import make_trainer
 from gan_lab.storage.run_folder import RunFolder
 
@@ -99,7 +99,6 @@ class RecordingTurns(EngineTurns):
         return clock.iteration == FIRST or clock.iteration % self.turns.block == 0
 
     def after_round(self, module) -> None:
-        self.status.read(module)  # what waits belongs to the block before
         if self.turns.since is None:
             self.turns.over([])
             return
@@ -155,8 +154,9 @@ def train(about: dict[str, Any], turns: Turns, party: str) -> None:
     )
     fast_cpu(game)
     with tempfile.TemporaryDirectory() as folder:
-        limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
-        status = Status(Reporter(RunFolder(folder)), every_rounds=SELDOM, limits=limits, board={})
+        files = RunFolder(folder)
+        run = RunState(files, Reporter(files))
+        limits, status = Limits(run=run), Status(run=run, every_rounds=SELDOM)
         status.terminal = True  # the bar, wherever it goes
         kind = RecordingTurns if party == "recording" else EngineTurns
         game.round_callbacks = [kind(turns, status), status, limits]
@@ -164,7 +164,8 @@ def train(about: dict[str, Any], turns: Turns, party: str) -> None:
             play_alone(game, feed(about["case"]), status)
             return
         config = {"strategy": {"accelerator": "cpu", "devices": 1}}
-        make_trainer(config, [status, limits]).fit(game, Stretches(feed(about["case"])))
+        trainer = make_trainer(config, [status, limits], folder=files.path)
+        trainer.fit(game, Stretches(feed(about["case"])))
 
 
 def play_alone(game, batches: Batches, status: Status) -> None:

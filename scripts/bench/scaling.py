@@ -30,12 +30,13 @@ from omegaconf import OmegaConf
 
 from gan_lab.assembly.build import build
 from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.status import Status
+from gan_lab.callbacks.stop import Stop
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.sampler import Batches
 from gan_lab.data.stream.stretch import Stretches
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.process.interrupts import Interrupts
 from gan_lab.run.trainer import make_trainer
 from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import compose
@@ -92,11 +93,13 @@ def train(overrides, *, batch, every, rounds=None, seconds=1e9, path=None, count
     images = ImageSet("noise", "train", pixels, None, (), "noise")
     watch, cpu = Watch(every, seconds), torch.device("cpu")
     with tempfile.TemporaryDirectory() as folder:
-        limits = Limits(max_kimg=None, max_rounds=rounds, max_time=None, interrupts=Interrupts())
-        status = Status(Reporter(RunFolder(folder)), every_rounds=50, limits=limits, board={})
+        files = RunFolder(folder)
+        run = RunState(files, Reporter(files), stop=Stop(max_rounds=rounds))
+        limits, status = Limits(run=run), Status(run=run, every_rounds=50)
         parts.game.round_callbacks = [status, watch, limits]
         feed = Batches(images, batch_size=batch, seed=0, flip=parts.source.flip, device=cpu)
-        make_trainer(config, [status, limits]).fit(parts.game, Stretches(feed))
+        trainer = make_trainer(config, [status, limits], folder=files.path)
+        trainer.fit(parts.game, Stretches(feed))
     return watch.notes
 
 

@@ -72,6 +72,7 @@ ONLY = {
     "omegaconf": {"config/", "run/jobs.py", *COMMANDS},
     "lightning": {
         "engine/module.py", "engine/replicas.py", "data/stream/module.py", "callbacks/", "loggers/", "run/trainer.py",
+        "run/callbacks.py",
     },
     "onnxscript": {"generation/exporting.py"},
     "onnxruntime": {"generation/exporting.py"},
@@ -88,7 +89,7 @@ LIGHT = [
     "storage/run_folder.py", "storage/files.py", "storage/locks.py", "train.py", "sample.py",
     "export.py",
     "evaluate.py", "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
-    "config/paths.py",
+    "config/paths.py", "config/lightning.py",
 ]  # fmt: skip
 
 

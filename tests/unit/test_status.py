@@ -1,4 +1,4 @@
-"""Records wait for a moment and are read together; nobody who looks at the run can tell."""
+"""A record is read when it is due, and everybody who looks at the run then finds it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import pytest
 import torch
 
 import gan_lab.callbacks.status as status_module
-from gan_lab.callbacks.limits import Limits
+from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.status import Status
 from gan_lab.common.errors import GanLabError
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.process.interrupts import Interrupts
 from gan_lab.storage.run_folder import RunFolder
 from tests.conftest import batches, dcgan, play_rounds
 
@@ -31,14 +30,12 @@ class Looker:
         self.seen[module.clock.iteration] = [r["iteration"] for r in self.folder.records()]
 
 
-def play(path, monkeypatch, *, wait, rounds=12, lookers=(), every=1, break_at=None):
-    """Rounds of a small game with a Status that reads after `wait` seconds; returns folder, looker, status and game."""
-    monkeypatch.setattr(status_module, "READ_SECONDS", wait)
+def play(path, *, rounds=12, lookers=(), every=1, break_at=None):
+    """Rounds of a small game with a Status; returns folder, looker, status and game."""
     folder = RunFolder(path)
     path.mkdir()
     game = dcgan(log_every_rounds=every)
-    limits = Limits(max_kimg=None, max_rounds=None, max_time=None, interrupts=Interrupts())
-    status = Status(Reporter(folder), every_rounds=every, limits=limits, board={})
+    status = Status(run=RunState(folder, Reporter(folder)), every_rounds=every)
     looker = Looker(folder, lookers)
     game.round_callbacks = [status, looker]
     status.on_train_start(None, game)
@@ -50,48 +47,33 @@ def play(path, monkeypatch, *, wait, rounds=12, lookers=(), every=1, break_at=No
     return folder, looker, status, game
 
 
-def without_speed(folder):
-    return [
-        {k: v for k, v in record.items() if not k.startswith("speed/")}
-        for record in folder.records()
-    ]
+def test_a_record_is_on_disk_in_its_own_round(tmp_path):
+    folder, looker, _, _ = play(tmp_path / "a", lookers=(5, 6, 7), every=3)
+    assert looker.seen == {5: [3], 6: [3, 6], 7: [3, 6]}
+    first, second, *_ = folder.records()
+    assert {"loss/generator", "grad_norm/discriminator", "logits/real", "lr/generator"} <= set(
+        first
+    )
+    assert first["loss/generator"] != second["loss/generator"]
 
 
-def test_records_that_waited_are_those_that_did_not(tmp_path, monkeypatch):
-    waited, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9)
-    assert not list(waited.records())
-    assert len(status.waiting) == 12
-    status.on_train_end(None, game)
-    at_once, *_ = play(tmp_path / "b", monkeypatch, wait=0.0)
-    mine, other = without_speed(waited), without_speed(at_once)
-    assert [r["iteration"] for r in mine] == list(range(1, 13))
-    assert {"loss/generator", "grad_norm/discriminator", "logits/real", "lr/generator"} <= mine[
-        0
-    ].keys()
-    assert mine[0]["loss/generator"] != mine[1]["loss/generator"]
-    for a, b in zip(mine, other, strict=True):
-        assert a == pytest.approx(b, rel=1e-6)
-
-
-def test_whoever_else_is_due_finds_every_record(tmp_path, monkeypatch):
-    # Round 5 is between two records, which come every third round.
-    _, looker, _, _ = play(tmp_path / "a", monkeypatch, wait=1e9, lookers=(5, 6), every=3)
-    assert looker.seen == {5: [3], 6: [3, 6]}
+def test_the_rounds_since_the_last_record_are_recorded_at_the_end(tmp_path):
+    folder, _, status, game = play(tmp_path / "a", rounds=5, every=3)
+    status.on_train_epoch_end(None, game)
+    assert [r["iteration"] for r in folder.records()] == [3, 5]
+    status.on_train_epoch_end(None, game)
+    assert [r["iteration"] for r in folder.records()] == [3, 5], "recorded once"
 
 
 def test_a_loss_that_is_no_number_is_named_by_its_round_and_nothing_follows(tmp_path, monkeypatch):
-    folder, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9, break_at=8)
+    monkeypatch.setattr(
+        Looker, "after_round", lambda *_: pytest.fail("a checkpoint would be saved")
+    )
     with pytest.raises(GanLabError, match=r"loss/\S+ is not a number any more at iteration 8:"):
-        status.read(game)
-    records = list(folder.records())
+        play(tmp_path / "a", lookers=(8,), break_at=8)
+    records = list(RunFolder(tmp_path / "a").records())
     assert [record["iteration"] for record in records] == list(range(1, 9))
     assert records[-1]["loss/discriminator"] is None
-
-
-def test_an_error_elsewhere_loses_no_record(tmp_path, monkeypatch):
-    folder, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9)
-    status.on_exception(None, game, RuntimeError("elsewhere"))
-    assert len(list(folder.records())) == 12
 
 
 def test_the_norm_of_a_vector_is_that_of_its_parts():
@@ -131,22 +113,14 @@ def test_speed_is_that_of_rounds_which_the_device_has_finished(tmp_path, monkeyp
     # A device that works for a second when it is asked for its numbers, as a GPU with a full queue does.
     now = [0.0]
     monkeypatch.setattr(status_module.time, "perf_counter", lambda: now[0])
-    _, _, status, game = play(tmp_path / "a", monkeypatch, wait=1e9)
-    means = game.means
+    folder, _, status, game = play(tmp_path / "a", every=100)
+    read = game.read_meter
 
-    def slow(takes):
+    def slow():
         now[0] += 1.0
-        return means(takes)
+        return read()
 
-    game.means = slow
-    status.read(game)
-    speeds = {record["speed/images_per_s"] for record in status.reporter.folder.records()}
+    game.read_meter = slow
+    status.after_round(game)
+    speeds = {record["speed/images_per_s"] for record in folder.records()}
     assert speeds == {12 * 8.0}
-
-
-def test_a_waiting_loss_that_is_no_number_stops_before_another_callback_acts(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        Looker, "after_round", lambda *_: pytest.fail("a checkpoint would be saved")
-    )
-    with pytest.raises(GanLabError, match="at iteration 8: training has diverged"):
-        play(tmp_path / "a", monkeypatch, wait=1e9, lookers=(10,), break_at=8)

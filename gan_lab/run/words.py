@@ -1,0 +1,70 @@
+"""What a run says of itself before its first round and after its last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from gan_lab.callbacks.run_state import RunState
+
+Say = Callable[[str], None]
+
+
+def introduce(game: Any, say: Say, *, ranks: int) -> None:
+    """Say how large the networks are, whose numbers are shown, and what theory says against the choice of parts."""
+    for name, network in game.named_children():
+        count = sum(p.numel() for p in network.parameters())
+        say(f"{name}: {count:,} parameters")
+    if ranks > 1:
+        say(
+            f"{ranks} processes train together. Losses, logits and gradient norms in the log are those of the first "
+            "one's share of each batch; speeds and metrics are of all."
+        )
+    for warning in [*game.warnings(), *accumulation_warning(game)]:
+        say(f"Warning: {warning}")
+
+
+def conclude(run: RunState, game: Any, say: Say) -> None:
+    """Draw the curves and say where everything is."""
+    from gan_lab.reports.curves import draw_curves
+
+    folder = run.folder
+    draw_curves([folder], folder.curves)
+    run.reporter.picture(game.clock, "curves", folder.curves)
+    if run.scores.last_value is not None:
+        say(f"{run.scores.key} at the end: {run.scores.last_value:.4g}")
+    say(f"Results: {folder.path}")
+    say(f"  samples       {newest(folder.samples)}")
+    say(f"  curves        {folder.curves}")
+    say(f"  more samples  python -m gan_lab.sample run={folder.path}")
+
+
+def accumulation_warning(game: Any) -> list[str]:
+    """A sentence where micro-batches cannot equal the large batch."""
+    if game.options.accumulate == 1:
+        return []
+    found = []
+    for kind, what in (
+        (_BatchNorm, "batch normalisation (its statistics are those of each micro-batch)"),
+        (_DropoutNd, "dropout (its masks are drawn for each micro-batch)"),
+    ):
+        names = [
+            name
+            for name, network in game.named_children()
+            if any(isinstance(m, kind) and getattr(m, "p", 1) > 0 for m in network.modules())
+        ]
+        if names:
+            found.append(
+                f"accumulate={game.options.accumulate} with {what} in {' and '.join(names)}: "
+                "the result is not that of the large batch."
+            )
+    return found
+
+
+def newest(folder: Path) -> Path:
+    """The last PNG of a folder by name."""
+    return max(folder.glob("*.png"), default=folder)
