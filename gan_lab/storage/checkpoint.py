@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 WITHOUT_CHECKSUM = 1  # the format before, which is still read
-WRITE_ERRORS = (OSError, RuntimeError, pickle.PicklingError, DamagedFileError)
+ROOM = "free some disk space, then resume"
 
 
 def save_checkpoint(
@@ -46,12 +46,21 @@ def save_checkpoint(
         path.parent.mkdir(parents=True, exist_ok=True)
         with sealed_file(path, ready=check) as file:
             torch.save({"format": FORMAT, **state}, file)
+    except pickle.PickleError as error:
+        reason = "it holds something that is neither a tensor nor a plain value"
+        raise _unwritten(path, reason, "change what the game or a tracker keeps") from error
+    except DamagedFileError as error:
+        raise _unwritten(path, str(error), "check the disk, or resume on another one") from error
     # torch reports a full disk as a RuntimeError without errno.
-    except WRITE_ERRORS as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint could not be written ({first_line(error)}); "
-            "the one before it is untouched. Free some disk space, then resume."
-        ) from error
+    except (OSError, RuntimeError) as error:
+        raise _unwritten(path, first_line(error), ROOM) from error
+
+
+def _unwritten(path: Path, reason: str, advice: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: the checkpoint could not be written ({reason}); the one before it is untouched. "
+        f"{advice[0].upper()}{advice[1:]}."
+    )
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
