@@ -102,9 +102,8 @@ def _load(file: BinaryIO) -> tuple[dict[str, Any], bool]:
 
 
 def _others(path: Path) -> str:
-    """What to use instead of a damaged file: the files beside it, the newest first."""
-    beside = [file for file in path.parent.glob("*.ckpt") if file.name != path.name]
-    beside.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+    """What to use instead of a damaged file: those beside it."""
+    beside = sorted(file.name for file in path.parent.glob("*.ckpt") if file.name != path.name)
     if not beside:
         return "there is no other in its folder"
-    return f"use another file of the folder, such as {beside[0].name}"
+    return f"use another file of the folder, such as {' or '.join(beside)}"
