@@ -111,7 +111,7 @@ def test_samples_and_scores_of_a_damaged_checkpoint_are_refused(run, capsys):
 
 
 def test_the_lock_comes_before_anything_is_read(run, capsys):
-    flip_a_bit(run.last)
+    run.last.write_bytes(run.last.read_bytes()[:5000])
     command = [*COMMAND, "max_rounds=12", "resume=auto", f"hydra.run.dir={run.path}"]
     with run.held():
         assert main(command) == 2

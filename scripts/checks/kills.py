@@ -10,7 +10,6 @@ records except times and speeds. With several ranks either one is killed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -34,7 +33,7 @@ from gan_lab.storage.run_folder import RunFolder
 PHOTOS = 1500
 COMMON = [
     "debug=tiny", "data=image_folder", "data.resolution=16", "data.batch_size=16", "logger=none", "max_rounds=240",
-    "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6", "metrics.num_samples=256",
+    "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6", "metrics.num_samples=1000",
     "metrics.num_reals=256", "samples.every_kimg=1", "samples.num=4",
 ]  # fmt: skip
 MODELS = {
@@ -43,6 +42,26 @@ MODELS = {
 }
 # Where the kills fall, in turn: what is waited for before a random pause.
 PHASES = ("training", "checkpoint", "evaluation", "cache", "training", "any")
+# A run that leaves a file while it evaluates, so that a kill can meet that; of no use to several ranks, which start
+# each other as modules.
+MARKED = """
+import os, sys
+from pathlib import Path
+from gan_lab.metrics.score import Metric
+from gan_lab.train import main
+
+score, mark = Metric.score, Path(os.environ["EVALUATING"])
+
+def marked(*arguments, **options):
+    mark.touch()
+    try:
+        return score(*arguments, **options)
+    finally:
+        mark.unlink()
+
+Metric.score = marked
+sys.exit(main(sys.argv[1:]))
+"""
 # Records hold these, which no two runs share.
 UNLIKE = ("speed/", "memory/", "metric/seconds", "metric/time_share")
 
@@ -54,6 +73,11 @@ class Place:
     folder: RunFolder
     cache: Path
     photos: Path
+
+    @property
+    def evaluating(self) -> Path:
+        """A file that is there while the run evaluates."""
+        return self.folder.path / "evaluating"
 
 
 @dataclass(frozen=True)
@@ -90,14 +114,14 @@ def check(model: str, *, kills: int, ranks: int, seed: int) -> list[Kill]:
         work = Path(name)
         make_photos(work / "photos")
         straight = Place(RunFolder(work / "straight"), work / "cache", work / "photos")
-        began = time.monotonic()
-        run_to_the_end(command(model, straight, ranks), straight)
-        seconds = time.monotonic() - began
+        seconds = time_of_training(command(model, straight, ranks), straight)
         print(f"| {title} | rank | checkpoint at | result |\n|---|---|---|---|", flush=True)
         found = []
         for index in range(kills):
             phase = PHASES[index % len(PHASES)]
-            place = Place(RunFolder(work / f"run-{index}"), work / f"cache-{index}", work / "photos")
+            place = Place(
+                RunFolder(work / f"run-{index}"), work / f"cache-{index}", work / "photos"
+            )
             if phase != "cache":
                 shutil.copytree(straight.cache, place.cache)
             kill = kill_once(
@@ -126,7 +150,17 @@ def kill_once(
     draw: random.Random,
     truth: RunFolder,
 ) -> Kill:
-    """Start a run, kill one of its processes at a random moment of the phase, go on to the end, and compare."""
+    """Start a run, kill one of its processes at a random moment of the phase, go on to the end, and compare.
+
+    Args:
+        arguments: the command line.
+        place: where it is trained.
+        phase: one of PHASES.
+        ranks: processes.
+        seconds: how long a run trains.
+        draw: gives the moments and the rank.
+        truth: the straight run.
+    """
     rank = draw.randrange(ranks)
     process = start(arguments, place)
     wait_for(phase, place, process, seconds=seconds, draw=draw)
@@ -157,11 +191,14 @@ def command(model: str, place: Place, ranks: int) -> list[str]:
 
 def start(arguments: list[str], place: Place) -> subprocess.Popen[str]:
     """Start a run in a process of its own, with one thread."""
-    environment = {**os.environ, "GAN_LAB_CACHE": str(place.cache), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ, "GAN_LAB_CACHE": str(place.cache), "OMP_NUM_THREADS": "1", "EVALUATING": str(place.evaluating),
+    }  # fmt: skip
+    code = ["-m", "gan_lab.train"] if "strategy=ddp" in arguments else ["-c", MARKED]
     place.folder.path.mkdir(parents=True, exist_ok=True)
     with (place.folder.path / "output.txt").open("a") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "gan_lab.train", *arguments],
+            [sys.executable, *code, *arguments],
             env=environment, stdout=output, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
@@ -185,43 +222,35 @@ def wait_for(
 ) -> None:
     """Return at a random moment of the phase."""
     signs: dict[str, tuple[Callable[[], bool], float]] = {
-        "any": (lambda: True, seconds),
-        "training": (lambda: lines(place.folder.metrics) > 2, 0.6 * training_seconds(seconds)),
-        "evaluation": (lambda: evaluating(place.folder), 0.15),
+        "any": (lambda: True, 2 * seconds),
+        "training": (lambda: lines(place.folder.metrics) > 0, seconds),
+        "evaluation": (place.evaluating.exists, 0.1),
         "checkpoint": (lambda: any(place.folder.checkpoints.glob("*.tmp-*")), 0.01),
         "cache": (lambda: any(place.cache.glob("images/*.tmp-*")), 0.3),
     }
     sign, pause = signs[phase]
-    # Not always the first one of its kind.
-    skip_until = time.monotonic() + (
-        draw.uniform(0, 0.3 * training_seconds(seconds)) if phase == "checkpoint" else 0
-    )
-    first = None
-    deadline = time.monotonic() + 300
-    while process.poll() is None and time.monotonic() < deadline:
-        if phase == "checkpoint" and first is None and lines(place.folder.metrics) > 2:
-            first = time.monotonic()
-            skip_until += time.monotonic() - first
-        if time.monotonic() >= skip_until and sign():
-            break
-        time.sleep(0.0005)
+    if phase in ("evaluation", "checkpoint") and draw.random() < 0.7:  # not the first of its kind
+        wait_until(signs["training"][0], process)
+        time.sleep(draw.uniform(0, 0.7 * seconds))
+    wait_until(sign, process)
     time.sleep(draw.uniform(0, pause))
 
 
-def training_seconds(seconds: float) -> float:
-    """How long a run of so many seconds trains; the rest are imports."""
-    return max(seconds - 4, 1.0)
+def wait_until(sign: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for a sign of the run, or its end."""
+    deadline = time.monotonic() + 300
+    while process.poll() is None and not sign() and time.monotonic() < deadline:
+        time.sleep(0.0005)
 
 
-def evaluating(folder: RunFolder) -> bool:
-    """Whether the rounds before the second evaluation or a later one are recorded, and its value is not."""
-    if not folder.metrics.is_file():
-        return False
-    records = [json.loads(line) for line in folder.metrics.read_text().splitlines() if line[-1:] == "}"]
-    rounds = [record["iteration"] for record in records if "protocol" not in record]
-    scored = [record["iteration"] for record in records if "protocol" in record]
-    due = [iteration for iteration in rounds if iteration * 16 % 600 < 16 and iteration > 30]
-    return bool(due) and due[-1] not in scored
+def time_of_training(arguments: list[str], place: Place) -> float:
+    """Run to the end; seconds from the first record on."""
+    process = start(arguments, place)
+    wait_until(lambda: lines(place.folder.metrics) > 0, process)
+    began = time.monotonic()
+    if process.wait(timeout=900) != 0:
+        raise SystemExit((place.folder.path / "output.txt").read_text())
+    return time.monotonic() - began
 
 
 def lines(path: Path) -> int:
