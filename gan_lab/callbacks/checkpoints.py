@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,7 +75,9 @@ class Checkpoints(AfterRound):
         state: dict[str, Any] = {**module.snapshot(), "identity": dict(self.run.identity)}
         if self.run.metric is not None:
             state["evaluation"] = scores.state(scores.best_value if better is None else better)
-        self.run.folder.flush()  # a resumed run goes on from here and must find every record before it
+        with suppress(OSError):  # without room they wait, and are counted all the same
+            self.run.folder.flush()
+        state["records"] = self.run.folder.count_records()  # a resumed run goes on behind these
         # The best first: killed in between, the run resumes from before this evaluation and makes it again.
         if better is not None:
             save_checkpoint(state, self.run.folder.best)

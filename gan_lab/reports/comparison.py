@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -162,12 +161,11 @@ def _names(runs: Sequence[RunFolder]) -> list[str]:
 
 def _status(run: RunFolder) -> dict[str, str]:
     """What status.json says; without one the run is on its way or was killed."""
-    try:
-        status = json.loads(run.status.read_text())
-        reason = str(status.get("reason", "")).strip().partition("\n")[0]
-        return {"state": str(status["state"]), "reason": reason}
-    except (OSError, ValueError, KeyError, TypeError):
+    status = run.read_status()
+    if "state" not in status:
         return {"state": "unfinished"}
+    reason = str(status.get("reason", "")).strip().partition("\n")[0]
+    return {"state": str(status["state"]), "reason": reason}
 
 
 def _why_several(tables: Sequence[Table]) -> str:

@@ -58,7 +58,7 @@ def resumed(wish: str | None, folder: RunFolder, *, alone: bool) -> Resumed | No
         return None
     if wish.endswith(".ckpt"):
         path = user_path(wish, "resume")
-        return Resumed(path, load_checkpoint(path), [])
+        return Resumed(path, _of_a_run(load_checkpoint(path), path), [])
     files = [path for path in (folder.last, *earlier(folder)) if path.is_file()]
     if not files:
         if alone:
@@ -69,7 +69,28 @@ def resumed(wish: str | None, folder: RunFolder, *, alone: bool) -> Resumed | No
     path, state, notes = newest_whole(files)
     if files[0] != folder.last:
         notes = [f"{folder.last}: there is no such file any more.", *notes]
-    return Resumed(path, state, [*notes, f"The run goes on from {path.name}."] if notes else [])
+    return Resumed(
+        path,
+        _of_a_run(state, path),
+        [*notes, f"The run goes on from {path.name}."] if notes else [],
+    )
+
+
+def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, once it has what every run's has."""
+    clock = state.get("clock")
+    counters = clock.values() if isinstance(clock, dict) else [None]
+    parts = [state.get(key) for key in ("networks", "players", "identity", "evaluation")]
+    sound = (
+        all(type(value) is int and value >= 0 for value in counters)
+        and {"iteration", "images_seen"} <= set(clock or ())
+        and all(isinstance(part, dict) for part in parts[:2])
+        and all(isinstance(part, dict | None) for part in parts[2:])
+        and type(state.get("records", 0)) is int
+    )
+    if not sound:
+        raise CheckpointError(f"{path}: holds no state of a run; use another file of its folder.")
+    return state
 
 
 def refuse_to_wipe(folder: RunFolder) -> None:

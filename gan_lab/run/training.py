@@ -247,7 +247,7 @@ class _Run:
     def open_trackers(self, state: Mapping[str, Any] | None) -> None:
         """Open the chosen trackers, before the data: a missing login must not cost an hour of statistics."""
         if state is not None:  # trackers continue from what is left
-            self.drop_what_came_later(state["clock"])
+            self.drop_what_came_later(state)
         self.run.reporter.trackers = build_trackers(
             self.config, folder=self.folder, command=self.command, identity=self.run.identity
         )
@@ -299,9 +299,10 @@ class _Run:
             ) from error
         self.say(f"Resumed at iteration {game.clock.iteration} ({game.clock.kimg:.1f} kimg).")
 
-    def drop_what_came_later(self, clock: Mapping[str, int]) -> None:
+    def drop_what_came_later(self, state: Mapping[str, Any]) -> None:
         """Drop records and grids past the checkpoint: the resumed run makes them again."""
-        dropped = self.folder.drop_records_after(clock["iteration"])
+        clock = state["clock"]
+        dropped = self.folder.drop_records_after(clock["iteration"], state.get("records"))
         if dropped:
             self.say(f"{dropped} records past the checkpoint were dropped.")
         for grid in self.folder.samples.glob("kimg-*.png"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from gan_lab.common.errors import CheckpointError, ConfigError
 from gan_lab.common.paths import user_path
 from gan_lab.storage.files import write_whole
 from gan_lab.storage.locks import lock_file
+from gan_lab.storage.records import Records
 
 
 class RunFolder:
@@ -36,7 +35,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
-        self._unwritten = b""
+        self._records = Records(self.metrics)
 
     @classmethod
     def existing(cls, path: str | Path) -> RunFolder:
@@ -83,52 +82,34 @@ class RunFolder:
             "wait for it, or give another hydra.run.dir."
         )
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The records of metrics.jsonl and those that wait; a last line cut short by a kill is left out."""
-        text = self.metrics.read_bytes() if self.metrics.is_file() else b""
-        for line in (text + self._unwritten).decode(errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(record, dict):
-                yield record
+    def records(self) -> list[dict[str, Any]]:
+        """The records of metrics.jsonl and those that wait to be written."""
+        return self._records.read()
+
+    def count_records(self) -> int:
+        """How many there are."""
+        return len(self._records)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one record to metrics.jsonl.
-
-        Raises:
-            OSError: where it cannot be written; it is kept, and written before the next one.
-        """
-        self._unwritten += (json.dumps(record) + "\n").encode()
-        self.flush()
+        """Add one record to metrics.jsonl; an OSError says that it waits, and is written before the next one."""
+        self._records.append(record)
 
     def flush(self) -> None:
-        """Write the records that could not be written before.
+        """Write the records that wait; an OSError says that there is no room yet."""
+        self._records.flush()
 
-        Raises:
-            OSError: where that fails again.
-        """
-        if not self._unwritten:
-            return
-        # A fifth of the cost of a Python file object, and unlike a file kept open it follows the folder.
-        file = os.open(self.metrics, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            written = os.write(file, self._unwritten)
-        finally:
-            os.close(file)
-        self._unwritten = self._unwritten[written:]  # a disk may take the first part of a line
-        if self._unwritten:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
-
-    def drop_records_after(self, iteration: int) -> int:
-        """Forget records past this iteration (a resumed run makes them again); return how many."""
-        records = list(self.records())
-        kept = [record for record in records if record.get("iteration", 0) <= iteration]
-        if self.metrics.is_file():
-            write_whole(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
-        return len(records) - len(kept)
+    def drop_records_after(self, iteration: int, count: int | None = None) -> int:
+        """Forget records past this iteration or this many (a resumed run makes them again); return how many."""
+        return self._records.cut(iteration, count)
 
     def write_status(self, **status: Any) -> None:
         """Say how the run stands: state, reason, final metric."""
         write_whole(self.status, json.dumps(status, indent=1) + "\n")
+
+    def read_status(self) -> dict[str, Any]:
+        """What `write_status` wrote; empty where that is missing or damaged."""
+        try:
+            status = json.loads(self.status.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return status if isinstance(status, dict) else {}
