@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,13 @@ from PIL import Image
 
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.run_folder import RunFolder
+from gan_lab.train import main as train
 
 PHOTOS = 1500
+ROUNDS = 240
 COMMON = [
-    "debug=tiny", "data=image_folder", "data.resolution=16", "data.batch_size=16", "logger=none", "max_rounds=240",
-    "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6", "metrics.num_samples=1000",
+    "debug=tiny", "data=image_folder", "data.resolution=16", "data.batch_size=16", "logger=none",
+    f"max_rounds={ROUNDS}", "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6", "metrics.num_samples=1000",
     "metrics.num_reals=256", "samples.every_kimg=1", "samples.num=4",
 ]  # fmt: skip
 MODELS = {
@@ -98,6 +101,8 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
     options = parser.parse_args()
+    torch.set_num_threads(1)  # here as in the runs that are killed
+    os.environ["OMP_NUM_THREADS"] = "1"
     print(f"Moments are drawn from seed {options.seed}.", flush=True)
     faults = 0
     for model in options.models:
@@ -114,7 +119,10 @@ def check(model: str, *, kills: int, ranks: int, seed: int) -> list[Kill]:
         work = Path(name)
         make_photos(work / "photos")
         straight = Place(RunFolder(work / "straight"), work / "cache", work / "photos")
-        seconds = time_of_training(command(model, straight, ranks), straight)
+        began = time.monotonic()
+        if fault := go_on(command(model, straight, ranks), straight):
+            raise SystemExit(fault)
+        seconds = time.monotonic() - began
         print(f"| {title} | rank | checkpoint at | result |\n|---|---|---|---|", flush=True)
         found = []
         for index in range(kills):
@@ -157,7 +165,7 @@ def kill_once(
         place: where it is trained.
         phase: one of PHASES.
         ranks: processes.
-        seconds: how long a run trains.
+        seconds: how long a run takes.
         draw: gives the moments and the rank.
         truth: the straight run.
     """
@@ -174,7 +182,7 @@ def kill_once(
     time.sleep(0.5 if ranks > 1 else 0)  # the other rank notices by itself
     iteration = newest(place.folder)
     try:
-        fault = fault or run_to_the_end(arguments, place) or difference(truth, place.folder)
+        fault = fault or go_on(arguments, place, here=ranks == 1) or difference(truth, place.folder)
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
     return Kill(phase, rank, iteration, fault)
@@ -203,9 +211,14 @@ def start(arguments: list[str], place: Place) -> subprocess.Popen[str]:
         )  # fmt: skip
 
 
-def run_to_the_end(arguments: list[str], place: Place) -> str:
-    """Run, and return what went wrong."""
-    code = start(arguments, place).wait(timeout=900)
+def go_on(arguments: list[str], place: Place, *, here: bool = False) -> str:
+    """Run to the end, in this process or one of its own, and return what went wrong."""
+    if here:
+        os.environ["GAN_LAB_CACHE"] = str(place.cache)
+        with (place.folder.path / "output.txt").open("a") as output, redirect_stderr(output):
+            code = train(arguments)
+    else:
+        code = start(arguments, place).wait(timeout=900)
     if code == 0:
         return ""
     lines = (place.folder.path / "output.txt").read_text().strip().splitlines()
@@ -222,16 +235,16 @@ def wait_for(
 ) -> None:
     """Return at a random moment of the phase."""
     signs: dict[str, tuple[Callable[[], bool], float]] = {
-        "any": (lambda: True, 2 * seconds),
-        "training": (lambda: lines(place.folder.metrics) > 0, seconds),
+        "any": (lambda: True, seconds),
+        "training": (lambda: True, 0.01),
         "evaluation": (place.evaluating.exists, 0.1),
-        "checkpoint": (lambda: any(place.folder.checkpoints.glob("*.tmp-*")), 0.01),
+        "checkpoint": (lambda: any(place.folder.checkpoints.glob("*.tmp-*")), 0.005),
         "cache": (lambda: any(place.cache.glob("images/*.tmp-*")), 0.3),
     }
     sign, pause = signs[phase]
-    if phase in ("evaluation", "checkpoint") and draw.random() < 0.7:  # not the first of its kind
-        wait_until(signs["training"][0], process)
-        time.sleep(draw.uniform(0, 0.7 * seconds))
+    if phase in ("training", "evaluation", "checkpoint"):
+        recorded = draw.randrange(ROUNDS - 40)
+        wait_until(lambda: lines(place.folder.metrics) >= recorded, process)
     wait_until(sign, process)
     time.sleep(draw.uniform(0, pause))
 
@@ -241,16 +254,6 @@ def wait_until(sign: Callable[[], bool], process: subprocess.Popen[str]) -> None
     deadline = time.monotonic() + 300
     while process.poll() is None and not sign() and time.monotonic() < deadline:
         time.sleep(0.0005)
-
-
-def time_of_training(arguments: list[str], place: Place) -> float:
-    """Run to the end; seconds from the first record on."""
-    process = start(arguments, place)
-    wait_until(lambda: lines(place.folder.metrics) > 0, process)
-    began = time.monotonic()
-    if process.wait(timeout=900) != 0:
-        raise SystemExit((place.folder.path / "output.txt").read_text())
-    return time.monotonic() - began
 
 
 def lines(path: Path) -> int:
