@@ -36,8 +36,8 @@ PHOTOS = 1500
 ROUNDS = 240
 COMMON = [
     "debug=tiny", "data=image_folder", "data.resolution=16", "data.batch_size=16", "logger=none",
-    f"max_rounds={ROUNDS}", "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6", "metrics.num_samples=1000",
-    "metrics.num_reals=256", "samples.every_kimg=1", "samples.num=4",
+    f"max_rounds={ROUNDS}", "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6",
+    "metrics.num_samples=1000", "metrics.num_reals=256", "samples.every_kimg=1", "samples.num=4",
 ]  # fmt: skip
 MODELS = {
     "dcgan": ["model=dcgan"],
