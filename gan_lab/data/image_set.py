@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+SHOWN = 12  # classes named in a sentence
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
@@ -31,6 +33,25 @@ class ImageSet:
     fingerprint: str
     notes: tuple[str, ...] = ()
 
+    def sentences(self) -> list[str]:
+        """Return what is to be said of the set at every start: number, classes with counts, notes."""
+        told = [f"{self.name} ({self.split}): {len(self):,} images"]
+        if self.labels is not None and self.classes:
+            counts = self.labels.bincount(minlength=len(self.classes)).tolist()
+            told.append(_classes(list(zip(self.classes, counts, strict=True))))
+        return [*told, *self.notes]
+
     def __len__(self) -> int:
         """Return the number of images."""
         return self.images.shape[0]
+
+
+def _classes(counts: list[tuple[str, int]]) -> str:
+    shown = ", ".join(f"{name} ({count:,})" for name, count in counts[:SHOWN])
+    if len(counts) <= SHOWN:
+        return f"{len(counts)} classes: {shown}."
+    numbers = [count for _, count in counts]
+    return (
+        f"{len(counts):,} classes of {min(numbers):,} to {max(numbers):,} images: {shown} and "
+        f"{len(counts) - SHOWN:,} more."
+    )

@@ -255,9 +255,8 @@ class _Run:
     def load(self, source: Any, state: Mapping[str, Any] | None) -> ImageSet:
         """The images to train on, with what is to be said about them."""
         images: ImageSet = source.load(source.splits[0])
-        self.say(f"{images.name} ({images.split}): {len(images.images):,} images")
-        for note in images.notes:
-            self.say(note)
+        for sentence in images.sentences():
+            self.say(sentence)
         check_enough(images, self.config["data"]["batch_size"])
         if state is not None:
             changed = self.config["data"]["changed"]

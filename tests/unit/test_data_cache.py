@@ -239,10 +239,10 @@ import sys, time
 from gan_lab.data.cache import files
 from gan_lab.data.sets.folder import ImageFolder
 decode = files.decode
-def slow(data, channels):
+def slow(data, channels, **options):
     print("decoding", flush=True)
     time.sleep(float(sys.argv[2]))
-    return decode(data, channels)
+    return decode(data, channels, **options)
 files.decode = slow
 images = ImageFolder(root=sys.argv[1], resolution=16).load("train")
 print("levels", images.images[:, 0, 0, 0].tolist(), flush=True)

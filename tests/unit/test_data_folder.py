@@ -72,7 +72,8 @@ def test_labels_are_the_sub_folders(animals):
     assert levels(images) == [5, 1, 2, 4, 3]
     assert images.labels.tolist() == [0, 1, 1, 2, 2]
     assert images.labels.dtype == torch.int64
-    assert images.notes == ()
+    assert images.notes == ("All 5 images are for training.",)
+    assert images.sentences()[1] == "3 classes: bird (1), cat (2), dog (2)."
 
 
 def test_shared_folders_are_no_labels(animals, tmp_path):
@@ -134,7 +135,7 @@ def test_files_of_other_kinds_and_hidden_ones_are_left_out(animals):
     )
     images = load(animals)
     assert len(images) == 5
-    assert images.notes == ("1 other file was left out (.txt).",)
+    assert images.notes[1:] == ("1 other file was left out (.txt).",)
 
 
 def test_links_are_followed_once(animals):
@@ -155,7 +156,7 @@ def test_small_images_are_enlarged_and_counted(tmp_path):
     folder = make(tmp_path / "s", {"a.png": image(7, (5, 9)), "b.png": image(8, (40, 40))})
     images = load(folder)
     assert levels(images) == [7, 8]
-    assert images.notes == ("1 of 2 images is smaller than 16x16 and was enlarged.",)
+    assert images.notes[1:] == ("1 of 2 images is smaller than 16x16 and was enlarged.",)
 
 
 def test_luminance(animals):
@@ -181,9 +182,9 @@ def test_bad_files_are_skipped_and_counted(animals):
     images = load(animals, on_error="skip")
     assert levels(images) == [5, 1, 2, 4, 3]
     assert images.labels.tolist() == [0, 1, 1, 2, 2]
-    (note,) = images.notes
+    note = images.notes[-1]
     assert note.startswith("2 of 7 files were skipped: '")
-    assert "0.png' is not an image; " in note
+    assert "0.png' is not an image of a kind that is read here; " in note
     assert note.endswith("9.jpg' is empty.")
     assert load(animals, on_error="skip").notes == images.notes  # from the cache
 
@@ -208,7 +209,7 @@ def test_a_damaged_member_of_a_zip_is_named(animals, tmp_path):
 
 def test_a_damaged_zip_is_named(tmp_path):
     (tmp_path / "no.zip").write_bytes(b"PK\3\4 but nothing else")
-    with pytest.raises(DataError, match=r"no.zip is no zip archive"):
+    with pytest.raises(DataError, match=r"no.zip' is no zip archive"):
         load(tmp_path / "no.zip")
 
 
@@ -318,5 +319,5 @@ def test_images_of_many_sizes_stay_in_their_places(tmp_path):
     )
     found = load(folder, on_error="skip")
     assert levels(found) == [10 * n for n in range(len(sizes))]
-    assert found.notes[0].startswith("1 of 8 files was skipped: ")
-    assert found.notes[1] == "1 of 7 images is smaller than 16x16 and was enlarged."
+    assert found.notes[1].startswith("1 of 8 files was skipped: ")
+    assert found.notes[2] == "1 of 7 images is smaller than 16x16 and was enlarged."

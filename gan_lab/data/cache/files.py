@@ -17,7 +17,8 @@ from torch import Tensor
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.store import Filled, cache_key, open_or_build
 from gan_lab.data.cache.writer import ImageWriter
-from gan_lab.data.decoding.decode import BadImageError, decode
+from gan_lab.data.decoding.bad import BadImageError, UnreadableError
+from gan_lab.data.decoding.decode import MAX_PIXELS, decode, our_limit_alone
 from gan_lab.data.decoding.fit import centre_square, fit
 from gan_lab.data.decoding.tree import Entry, Tree
 from gan_lab.data.image_set import ImageSet
@@ -35,17 +36,20 @@ class Recipe:
         resolution: side of the squares.
         channels: 3 or 1.
         on_error: "raise" stops at the first bad file, "skip" leaves it out and counts it.
+        max_pixels: of one file; a larger one is bad.
     """
 
     resolution: int
     channels: int
     on_error: str
+    max_pixels: int = MAX_PIXELS
 
 
 class _Block(NamedTuple):
     pixels: np.ndarray  # uint8 (n, C, H, W), the good ones
     kept: list[int]  # their indices among the entries
     bad: list[str]  # "'a.jpg' is empty"
+    unread: list[str]  # names of those that may be readable another time
     enlarged: int
 
 
@@ -89,6 +93,10 @@ def load_files(
             writer, name=name, tree=tree, entries=entries, labels=labels, recipe=recipe
         )
 
+    def readable(unread: Sequence[str]) -> bool:
+        wanted = set(unread)
+        return any(_opens(tree, entry) for entry in entries if wanted and entry.name in wanted)
+
     size = recipe.resolution
     return open_or_build(
         name=name,
@@ -98,6 +106,7 @@ def load_files(
         notes=notes,
         shape=(len(entries), recipe.channels, size, size),
         fill=fill,
+        readable=readable,
     )
 
 
@@ -112,15 +121,17 @@ def _decode_all(
 ) -> Filled:
     kept: list[int] = []
     bad: list[str] = []
+    unread: list[str] = []
     enlarged = 0
     size = recipe.resolution
     title = f"data={name}: decoding to {size}x{size} (once)"
     blocks = _blocks(name, tree, entries, recipe)
-    with progress(len(entries), title) as advance, closing(blocks):
+    with progress(len(entries), title) as advance, our_limit_alone(), closing(blocks):
         for block in blocks:
             writer.write(block.pixels)
             kept += block.kept
             bad += block.bad
+            unread += block.unread
             enlarged += block.enlarged
             advance(len(block.kept) + len(block.bad))
     if not kept:
@@ -137,7 +148,7 @@ def _decode_all(
             f"{enlarged:,} of {len(kept):,} images {verb} smaller than {size}x{size} "
             f"and {was} enlarged."
         )
-    return Filled(None if labels is None else labels[kept], tuple(notes))
+    return Filled(None if labels is None else labels[kept], tuple(notes), tuple(unread))
 
 
 def _blocks(
@@ -173,7 +184,7 @@ def _decode_block(
 ) -> _Block:
     size, channels = recipe.resolution, recipe.channels
     pixels = np.empty((len(indices), channels, size, size), np.uint8)
-    block = _Block(pixels, [], [], 0)
+    block = _Block(pixels, [], [], [], 0)
     waiting: list[Tensor] = []  # decoded, of one size, to be resized together
     enlarged = 0
 
@@ -185,7 +196,8 @@ def _decode_block(
 
     for index in indices:
         try:
-            image = decode(_read(tree, entries[index]), channels)
+            data = tree.read(entries[index])
+            image = decode(data, channels, max_pixels=recipe.max_pixels)
         except BadImageError as error:
             path = tree.shown(entries[index])
             if recipe.on_error == "raise":
@@ -193,6 +205,8 @@ def _decode_block(
                     f"data={name}: '{path}' {error}; mend or remove it, or set data.on_error=skip."
                 ) from error
             block.bad.append(f"'{path}' {error}")
+            if isinstance(error, UnreadableError):
+                block.unread.append(entries[index].name)
             continue
         square = centre_square(image)
         full = len(waiting) >= CACHE_BYTES // image.numel()
@@ -205,12 +219,11 @@ def _decode_block(
     return block._replace(pixels=pixels[: len(block.kept)], enlarged=enlarged)
 
 
-def _read(tree: Tree, entry: Entry) -> bytes:
+def _opens(tree: Tree, entry: Entry) -> bool:
     try:
-        return tree.read(entry)
-    except MemoryError:
-        raise
-    except OSError as error:
-        raise BadImageError(f"cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # archives: bad CRC, unknown compression, encryption
-        raise BadImageError(f"is truncated or damaged ({error})") from error
+        tree.read(entry)
+    except UnreadableError:
+        return False
+    except BadImageError:
+        pass
+    return True

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import secrets
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from platformdirs import user_cache_path
-from torch import Tensor
 
 from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
-from gan_lab.data.cache.writer import ImageWriter
+from gan_lab.data.cache.reader import DamagedCacheError, Opened, open_cached, sealed
+from gan_lab.data.cache.writer import ImageWriter, labels_file
 from gan_lab.data.image_set import ImageSet
 from gan_lab.storage.files import sync_folder, whole_file
 from gan_lab.storage.locks import lock_file
@@ -33,10 +30,17 @@ VERSION = 1  # raise it whenever decoding changes a pixel
 
 
 class Filled(NamedTuple):
-    """What a builder knows once the pixels are written: labels (N,) int64 or None, and notes."""
+    """What a builder knows once the pixels are written.
+
+    Attributes:
+        labels: int64, shape (N,), or None.
+        notes: sentences for the user.
+        unread: names of files that the system did not give, and may give another time.
+    """
 
     labels: np.ndarray | None
     notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 def cache_root() -> Path:
@@ -65,8 +69,9 @@ def open_or_build(
     notes: tuple[str, ...],
     shape: tuple[int, int, int, int],
     fill: Callable[[ImageWriter], Filled],
+    readable: Callable[[Sequence[str]], bool] = lambda _: False,
 ) -> ImageSet:
-    """Open the cached set, building it first where it is not there.
+    """Open the cached set, building it first where it is not there, damaged, or lacks what can be read now.
 
     A lock makes a second run wait for the first one's work; where the file system has no locks both
     build and the one that ends first wins. A killed builder leaves a folder that is never opened
@@ -80,37 +85,43 @@ def open_or_build(
         notes: sentences about the source, put before those of the builder.
         shape: the largest (N, C, H, W) that may come.
         fill: writes the images; called only where there is no cache.
+        readable: whether one of the files that could not be read before can be read now.
 
     Raises:
         DataError: if the cache cannot be written, or from `fill`.
     """
     folder = cache_root() / "images" / f"{name}-{split}-{shape[-1]}-{key}"
-    found = _open(folder)
+    found = _usable(folder, readable)
     if found is None:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with locked(folder.with_name(folder.name + ".lock")) as alone:
-                found = _open(folder)  # another run may have built it while this one waited
+                # Another run may have built it while this one waited.
+                found = _usable(folder, readable, speak=True)
                 if found is None:
+                    _remove(folder)
                     _build(folder, shape, fill, alone=alone)
-                    found = _open(folder)
+                    found = open_cached(folder)
         except OSError as error:
             raise DataError(
                 f"data={name}: the decoded images cannot be kept in '{folder.parent}' "
                 f"({error.strerror or error}); make room there or set the environment variable "
                 "GAN_LAB_CACHE to another folder."
             ) from error
-    if found is None:
-        raise DataError(f"data={name}: the cache '{folder}' cannot be read back; remove it.")
-    images, labels, meta = found
+        except DamagedCacheError as error:
+            raise DataError(
+                f"data={name}: the cache '{folder}' is damaged just after it was written "
+                f"({error}); set the environment variable GAN_LAB_CACHE to a folder on another disk."
+            ) from error
+    assert found is not None
     return ImageSet(
         name=name,
         split=split,
-        images=images,
-        labels=labels,
-        classes=classes if labels is not None else (),
-        fingerprint=meta["fingerprint"],
-        notes=(*notes, *meta["notes"]),
+        images=found.images,
+        labels=found.labels,
+        classes=classes if found.labels is not None else (),
+        fingerprint=found.meta["fingerprint"],
+        notes=(*notes, *found.meta["notes"]),
     )
 
 
@@ -123,6 +134,27 @@ def locked(path: Path) -> Iterator[bool]:
 
     with lock_file(path, busy=busy) as held:
         yield held
+
+
+def _usable(
+    folder: Path, readable: Callable[[Sequence[str]], bool], *, speak: bool = False
+) -> Opened | None:
+    """Open the cached set; None where it is absent, damaged or lacks files that can be read now."""
+    try:
+        found = open_cached(folder)
+    except DamagedCacheError as error:
+        if speak:
+            log.info(
+                f"The cached images in '{folder}' cannot be used ({error}); they are made again."
+            )
+        return None
+    if found is None or not readable(found.meta["unread"]):
+        return found
+    if speak:
+        log.info(
+            "Files that could not be read before can be read now; the images are decoded again."
+        )
+    return None
 
 
 def _build(
@@ -138,24 +170,26 @@ def _build(
     needed, free = int(np.prod(shape)), shutil.disk_usage(folder.parent).free
     if needed > free:
         raise OSError(0, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
-    work = folder.with_name(f"{folder.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    work = _beside(folder)
     work.mkdir()
     try:
         with ImageWriter(work / "images.npy", shape) as writer:
             filled = fill(writer)
-        digest = writer.digest
+        digest, labels = writer.digest, None
         if filled.labels is not None:
-            labels = np.ascontiguousarray(filled.labels, dtype=np.int64)
-            digest.update(labels.tobytes())
+            content, labels = labels_file(np.ascontiguousarray(filled.labels, dtype=np.int64))
+            digest.update(content[labels["offset"] :])
             with whole_file(work / "labels.npy") as file:
-                np.save(file, labels)
+                file.write(content)
         meta = {
             "fingerprint": digest.hexdigest()[:16],
             "notes": list(filled.notes),
-            "labelled": filled.labels is not None,
+            "unread": list(filled.unread),
+            "images": writer.record(),
+            "labels": labels,
         }
         with whole_file(work / "meta.json") as file:
-            file.write(json.dumps(meta, indent=1).encode())
+            file.write(sealed(meta))
         _publish(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
@@ -166,30 +200,20 @@ def _publish(work: Path, folder: Path) -> None:
     """Give the finished folder its name in one step."""
     try:
         work.rename(folder)
-    except OSError:
-        if _open(folder) is not None:  # another run was quicker
-            shutil.rmtree(work, ignore_errors=True)
-            return
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been opened
-        work.rename(folder)
+    except OSError:  # without locks another run was quicker, with the same images
+        shutil.rmtree(work, ignore_errors=True)
+        if not folder.is_dir():
+            raise
     sync_folder(folder.parent)
 
 
-def _open(folder: Path) -> tuple[Tensor, Tensor | None, dict[str, Any]] | None:
-    """Open a cached set; None where it is absent or damaged."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text())
-        # Mapped whatever their size: the pages are the system's to keep or drop, and a run's own
-        # memory does not grow with the set.
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        labels = np.load(folder / "labels.npy", mmap_mode="r") if meta["labelled"] else None
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    with warnings.catch_warnings():
-        # The maps are read-only on purpose and torch cannot say so; nobody writes to an ImageSet.
-        warnings.filterwarnings("ignore", message=".*not writable.*")
-        return (
-            torch.from_numpy(images),
-            None if labels is None else torch.from_numpy(labels),
-            meta,
-        )
+def _remove(folder: Path) -> None:
+    """Take a set away that cannot be used; who has it mapped keeps what it maps."""
+    aside = _beside(folder)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gan_lab.data.cache.sums import BlockSums, sums_of
 from gan_lab.storage.files import sync
 
 
@@ -24,9 +27,9 @@ class ImageWriter:
         self.shape = shape
         self.count = 0
         self.digest = hashlib.sha256(repr(shape[1:]).encode())
+        self._sums = BlockSums()
         self._file = path.open("wb")
-        self._header(shape[0])
-        self._start = self._file.tell()
+        self._start = self._file.write(_header("|u1", shape))
 
     def __enter__(self) -> ImageWriter:
         return self
@@ -37,8 +40,7 @@ class ImageWriter:
                 return
             if self.count != self.shape[0]:
                 file.seek(0)
-                self._header(self.count)
-                if file.tell() != self._start:
+                if file.write(self._written_header()) != self._start:
                     raise RuntimeError(
                         "numpy's header grew; it should leave room for the first axis"
                     )
@@ -54,8 +56,37 @@ class ImageWriter:
             )
         self._file.write(pixels.data)
         self.digest.update(pixels.data)
+        self._sums.update(pixels.reshape(-1).data)
         self.count += len(pixels)
 
-    def _header(self, count: int) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *self.shape[1:])}
-        np.lib.format.write_array_header_1_0(self._file, header)
+    def record(self) -> dict[str, Any]:
+        """Return what a reader needs to map the file and to know that every byte is right."""
+        return _record(self._written_header(), "|u1", (self.count, *self.shape[1:]), self._sums)
+
+    def _written_header(self) -> bytes:
+        return _header("|u1", (self.count, *self.shape[1:]))
+
+
+def labels_file(labels: np.ndarray) -> tuple[bytes, dict[str, Any]]:
+    """Return the content of a .npy file of int64 labels, shape (N,), and its record."""
+    sums = BlockSums()
+    sums.update(labels.view(np.uint8).data)
+    header = _header("<i8", labels.shape)
+    return header + labels.astype("<i8").tobytes(), _record(header, "<i8", labels.shape, sums)
+
+
+def _header(kind: str, shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    about = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.getvalue()
+
+
+def _record(header: bytes, kind: str, shape: tuple[int, ...], sums: BlockSums) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "shape": list(shape),
+        "offset": len(header),
+        "header": sums_of(memoryview(header)),
+        "sums": sums.values(),
+    }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,16 +13,34 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg, decode_png
 
-JPEG = b"\xff\xd8\xff"
-PNG = b"\x89PNG\r\n\x1a\n"
+from gan_lab.data.decoding.bad import BadImageError
+from gan_lab.data.decoding.headers import (
+    JPEG,
+    PNG,
+    check_pixels,
+    jpeg_size,
+    png_size,
+    without_text,
+)
+
+MAX_PIXELS = 200_000_000  # 600 MB as bytes of three colours: more than cameras take, and bearable
 PNG_END = b"IEND\xaeB`\x82"
+# Pillow reads more, some of them by starting other programs (PostScript).
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
-class BadImageError(ValueError):
-    """A file holds no whole image; the message completes "<path> ..."."""
+@contextmanager
+def our_limit_alone() -> Iterator[None]:
+    """Switch Pillow's own limit of pixels off, which is fixed and process-wide: ours is checked."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
-def decode(data: bytes, channels: int) -> Tensor:
+def decode(data: bytes, channels: int, *, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Decode one image.
 
     Plain JPEGs go through torchvision (twice as fast as Pillow, the same pixels), 16-bit PNGs too
@@ -30,19 +51,22 @@ def decode(data: bytes, channels: int) -> Tensor:
     Args:
         data: the file's content.
         channels: 3 for RGB, 1 for luminance (ITU-R 601, in Pillow's integers).
+        max_pixels: width times height at most, looked at before memory is asked for.
 
     Returns:
         uint8, shape (channels, H, W).
 
     Raises:
-        BadImageError: if the content is empty, truncated, damaged or not an image.
+        BadImageError: if the content is empty, truncated, damaged, too large or not an image.
     """
     if not data:
         raise BadImageError("is empty")
     try:
-        pixels = _pixels(data)
+        pixels = _pixels(data, max_pixels)
     except UnidentifiedImageError:
-        raise BadImageError("is not an image") from None
+        raise BadImageError("is not an image of a kind that is read here") from None
+    except Image.DecompressionBombError as error:  # outside of `our_limit_alone`
+        raise BadImageError(f"has more pixels than Pillow allows ({error})") from error
     except (BadImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise what they like: SyntaxError, struct.error, ...
@@ -70,18 +94,17 @@ def on_white(pixels: Tensor) -> Tensor:
     return ((mixed + 127) // 255).to(torch.uint8)
 
 
-def _pixels(data: bytes) -> Tensor:
+def _pixels(data: bytes, max_pixels: int) -> Tensor:
     """Return uint8, shape (1 or 3, H, W)."""
-    if data.startswith(JPEG):
+    if data.startswith(PNG):
+        return _png(data, max_pixels)
+    size = jpeg_size(data) if data.startswith(JPEG) else None
+    if size is not None:
+        check_pixels(*size, max_pixels)
         pixels = _jpeg(data)
         if pixels is not None:
             return pixels
-    if data.startswith(PNG):
-        if PNG_END not in data:  # Pillow accepts a file cut just behind its last pixel
-            raise BadImageError("is truncated (it has no end marker)")
-        if len(data) > 24 and data[24] == 16:
-            return _png16(data)
-    return _pillow(data)
+    return _pillow(data, max_pixels)
 
 
 def _jpeg(data: bytes) -> Tensor | None:
@@ -94,6 +117,21 @@ def _jpeg(data: bytes) -> Tensor | None:
     return pixels if pixels.shape[0] in (1, 3) else None
 
 
+def _png(data: bytes, max_pixels: int) -> Tensor:
+    check_pixels(*png_size(data), max_pixels)
+    if PNG_END not in data:  # Pillow accepts a file cut just behind its last pixel
+        raise BadImageError("is truncated (it has no end marker)")
+    wide = data[24:25] == b"\x10"
+    read: Callable[[bytes], Tensor] = _png16 if wide else partial(_pillow, max_pixels=max_pixels)
+    try:
+        return read(data)
+    except (ValueError, RuntimeError):
+        slim = without_text(data)
+        if len(slim) == len(data):
+            raise
+        return read(slim)
+
+
 def _png16(data: bytes) -> Tensor:
     buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     wide = decode_png(buffer, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=True)
@@ -101,8 +139,9 @@ def _png16(data: bytes) -> Tensor:
     return on_white(pixels) if pixels.shape[0] in (2, 4) else pixels
 
 
-def _pillow(data: bytes) -> Tensor:
-    with Image.open(io.BytesIO(data)) as opened:
+def _pillow(data: bytes, max_pixels: int) -> Tensor:
+    with Image.open(io.BytesIO(data), formats=KINDS) as opened:
+        check_pixels(*opened.size, max_pixels)
         image = ImageOps.exif_transpose(opened)
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         return on_white(_tensor(image.convert("RGBA")))

@@ -1,18 +1,23 @@
-"""The image files of a folder or zip archive: names, stamps and contents."""
+"""The image files of a folder or zip archive: names, stamps and contents. Nothing is unpacked."""
 
 from __future__ import annotations
 
 import io
 import os
+import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from gan_lab.common.errors import DataError
+from gan_lab.data.decoding.bad import BadImageError, UnreadableError
+from gan_lab.data.decoding.names import hidden, normal, suffix_of, system_folder
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")
+ENCRYPTED = 0x1  # of a zip member's flags
+SHOWN = 3  # names in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,25 @@ class Tree:
     """All images below a folder or in an archive, sorted by name; as a context, closes archives.
 
     Archives inside the folder count as folders, unless one lies unpacked beside it. Hidden files
-    and those of other kinds are left out; the latter are counted in `others` by suffix. Links to
-    folders are followed, each folder once.
+    and folders that systems and file servers keep for themselves are no data. Links to folders are
+    followed, each folder once.
+
+    Attributes:
+        root: the folder or archive.
+        entries: the images.
+        others: what is left out for its name, counted by suffix.
+        system: names of the system's folders that were left out.
+        outside: names in archives that lead out of them; their files are left out.
+        faults: what could not be looked into, each as "'path' is ...".
+        archives: the open ones.
     """
 
     root: Path
     entries: list[Entry] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+    system: set[str] = field(default_factory=set)
+    outside: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     archives: dict[Path, zipfile.ZipFile] = field(default_factory=dict)
 
     def __enter__(self) -> Tree:
@@ -55,37 +72,61 @@ class Tree:
             archive.close()
 
     def read(self, entry: Entry) -> bytes:
-        """Return a file's content; safe to call from several threads."""
-        if entry.archive is None:
-            with io.FileIO(entry.member) as file:  # a third of the time of Path.read_bytes
-                return file.readall()
-        return self.archives[entry.archive].read(entry.member)
+        """Return a file's content; safe to call from several threads.
+
+        Raises:
+            UnreadableError: where the system does not give it.
+            BadImageError: where an archive's entry is damaged, encrypted or packed in an unknown way.
+        """
+        try:
+            if entry.archive is None:
+                with io.FileIO(entry.member) as file:  # a third of the time of Path.read_bytes
+                    return file.readall()
+            return _unpacked(self.archives[entry.archive], entry.member)
+        except OSError as error:
+            raise UnreadableError(f"cannot be read ({error.strerror or error})") from error
 
     def shown(self, entry: Entry) -> str:
         """Return the path to show to people; names that are not UTF-8 are escaped."""
-        path = self.root / entry.name
-        return os.fsencode(path).decode(errors="backslashreplace")
+        return _shown(entry.member if entry.archive is None else entry.archive / entry.member)
 
     def left_out(self) -> tuple[str, ...]:
-        """Return the sentence about files that are no images by their names, or nothing."""
-        if not self.others:
-            return ()
-        kinds = ", ".join(suffix or "no suffix" for suffix, _ in self.others.most_common(4))
-        count = sum(self.others.values())
-        return (
-            f"{count:,} other {'file was' if count == 1 else 'files were'} left out ({kinds}).",
-        )
+        """Return the sentences about what is no image here, or nothing."""
+        told = []
+        if self.others:
+            kinds = ", ".join(suffix or "no suffix" for suffix, _ in self.others.most_common(4))
+            count = sum(self.others.values())
+            told.append(f"{count:,} other {_files_were(count)} left out ({kinds}).")
+        if self.system:
+            names = ", ".join(sorted(self.system))
+            told.append(f"Folders that belong to the system were left out ({names}).")
+        if self.outside:
+            count = len(self.outside)
+            told.append(
+                f"{count:,} {_files_were(count)} left out whose name leads out of its archive, "
+                f"such as '{self.outside[0]}'."
+            )
+        if self.faults:
+            more = len(self.faults) - SHOWN
+            told.append(
+                f"Left out, with all that lies there: {'; '.join(self.faults[:SHOWN])}"
+                f"{f' and {more:,} more' if more > 0 else ''}."
+            )
+        return tuple(told)
 
 
-def scan(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Tree:
+def scan(
+    root: Path, wanted: Callable[[str], bool] = lambda _: True, *, on_error: str = "raise"
+) -> Tree:
     """List the images below a folder or in a zip archive.
 
     Args:
         root: a folder or an archive.
         wanted: judges the name below the root; files that it refuses are not looked at.
+        on_error: "skip" leaves out folders and archives that cannot be looked into.
 
     Raises:
-        DataError: if the root or a folder below cannot be read, or an archive is damaged.
+        DataError: if the root cannot be read, or, without "skip", anything below it.
     """
     tree = Tree(root)
     try:
@@ -93,80 +134,133 @@ def scan(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Tree:
             _scan_folder(tree, wanted)
         else:
             _scan_archive(tree, root, prefix="", wanted=wanted)
+        if tree.faults and (on_error == "raise" or not root.is_dir()):
+            way = ", or set data.on_error=skip" if root.is_dir() else ""
+            raise DataError(f"{tree.faults[0]}; mend or remove it{way}.")
     except OSError as error:
         tree.__exit__()
-        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror}).") from None
+        path = _shown(error.filename or root)
+        raise DataError(f"'{path}' cannot be read ({error.strerror}).") from None
+    except DataError:
+        tree.__exit__()
+        raise
     tree.entries.sort(key=lambda entry: entry.name)
     return tree
 
 
 def _scan_folder(tree: Tree, wanted: Callable[[str], bool]) -> None:
-    for name, item in _walk(tree.root):
-        suffix = _suffix(name)
+    for written, item in _walk(tree):
+        suffix, name = suffix_of(written), normal(written)
         if suffix == ".zip" and not Path(item.path).with_suffix("").is_dir():
             _scan_archive(tree, Path(item.path), prefix=f"{name}/", wanted=wanted)
-        elif suffix not in IMAGE_SUFFIXES:
+        elif suffix not in IMAGE_SUFFIXES or name is None:
             tree.others[suffix] += 1
         elif wanted(name):
-            tree.entries.append(Entry(name, _stamp(item), None, item.path))
+            stamp = _stamp(item)
+            if stamp is None:  # reading a pipe would wait for ever
+                tree.others["no plain file"] += 1
+            else:
+                tree.entries.append(Entry(name, stamp, None, item.path))
 
 
-def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(tree: Tree) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield every visible file with its name below the root."""
-    folders: list[tuple[str, str]] = [("", str(root))]
+    folders: list[tuple[str, str]] = [("", str(tree.root))]
     seen: set[tuple[int, int]] = set()  # a link to a folder above would never end
     while folders:
         prefix, path = folders.pop()
-        status = Path(path).stat()
+        try:
+            status = Path(path).stat()
+            with os.scandir(path) as listing:
+                items = list(listing)
+        except OSError as error:
+            if not prefix:
+                raise
+            tree.faults.append(f"'{_shown(path)}' cannot be read ({error.strerror})")
+            continue
         if (status.st_dev, status.st_ino) in seen and status.st_ino:
             continue
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(path) as items:
-            for item in items:
-                if _hidden(item.name):
-                    continue
-                if item.is_dir():
-                    folders.append((f"{prefix}{item.name}/", item.path))
-                else:
-                    yield f"{prefix}{item.name}", item
+        for item in items:
+            if hidden(item.name):
+                continue
+            if not _is_folder(item):
+                yield f"{prefix}{item.name}", item
+            elif system_folder(item.name):
+                tree.system.add(item.name)
+            else:
+                folders.append((f"{prefix}{item.name}/", item.path))
 
 
-def _hidden(part: str) -> bool:
-    return part.startswith(".") or part == "__MACOSX"
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link that leads to itself: as an image it is one that cannot be read
+        return False
 
 
-def _suffix(name: str) -> str:
-    """Return ".jpg" of "cats/1.JPG"; pathlib would take most of the time of a scan."""
-    stem, dot, kind = name.rpartition("/")[2].rpartition(".")
-    return f"{dot}{kind}".lower() if stem else ""
-
-
-def _stamp(item: os.DirEntry[str]) -> str:
+def _stamp(item: os.DirEntry[str]) -> str | None:
+    """Return what changes with the file; None for a pipe, a device or a socket."""
     try:
         status = item.stat()
     except OSError:  # a dangling link: reading it will say so
         return "missing"
+    if not stat.S_ISREG(status.st_mode):
+        return None
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _scan_archive(tree: Tree, path: Path, *, prefix: str, wanted: Callable[[str], bool]) -> None:
     try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        tree.__exit__()
-        raise DataError(
-            f"{path} is no zip archive, or a damaged one ({error}); get it again or remove it."
-        ) from None
-    tree.archives[path] = archive
-    # An archive's own time is part of the stamp, so touching it rebuilds too.
-    touched = path.stat().st_mtime_ns
+        # An archive's own time is part of the stamp, so touching it rebuilds too.
+        touched = path.stat().st_mtime_ns
+        archive = tree.archives[path] = zipfile.ZipFile(path)
+    except OSError as error:
+        tree.faults.append(f"'{_shown(path)}' cannot be read ({error.strerror or error})")
+        return
+    except Exception as error:  # damaged lists of contents raise nearly anything
+        tree.faults.append(f"'{_shown(path)}' is no zip archive, or a damaged one ({error})")
+        return
     for info in archive.infolist():
-        parts = PurePosixPath(info.filename).parts
-        if info.is_dir() or any(_hidden(part) for part in parts):
+        if info.is_dir() or info.filename.endswith("\\"):
             continue
-        suffix = _suffix(info.filename)
+        name = normal(info.filename)
+        if name is None:
+            tree.outside.append(info.filename)
+            continue
+        parts = name.split("/")
+        kept = {part for part in parts[:-1] if system_folder(part)}
+        if kept or any(hidden(part) for part in parts):
+            tree.system |= kept
+            continue
+        suffix = suffix_of(name)
         if suffix not in IMAGE_SUFFIXES:
             tree.others[suffix] += 1
-        elif wanted(prefix + info.filename):
+        elif wanted(prefix + name):
             stamp = f"{info.file_size} {info.CRC:08x} {touched}"
-            tree.entries.append(Entry(prefix + info.filename, stamp, path, info.filename))
+            tree.entries.append(Entry(prefix + name, stamp, path, info.filename))
+
+
+def _unpacked(archive: zipfile.ZipFile, member: str) -> bytes:
+    info = archive.getinfo(member)
+    if info.flag_bits & ENCRYPTED:
+        raise BadImageError("is encrypted; unpack its archive with the password first")
+    try:
+        return archive.read(info)
+    except NotImplementedError as error:
+        method = f"method {info.compress_type}"
+        raise BadImageError(
+            f"is packed in a way that is not read here ({method}); unpack its archive first"
+        ) from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a bad CRC, a header that is not there, zlib's own
+        raise BadImageError(f"is truncated or damaged ({error})") from error
+
+
+def _files_were(count: int) -> str:
+    return "file was" if count == 1 else "files were"
+
+
+def _shown(path: str | Path) -> str:
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.files import Recipe, load_files
+from gan_lab.data.decoding.decode import MAX_PIXELS
 from gan_lab.data.decoding.tree import scan
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.options import check_options, check_split, counted
@@ -36,6 +37,7 @@ class Celeba:
         resolution: side of the images; above 178 they are enlarged.
         flip: mirror half of the images.
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
+        max_pixels: of one image, before it is resized; a larger one is a bad file.
     """
 
     name = "celeba"
@@ -49,12 +51,13 @@ class Celeba:
         resolution: int = 64,
         flip: bool = True,
         on_error: str = "raise",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
-        check_options(resolution=resolution, on_error=on_error)
+        check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
         self.root = root
         self.resolution = resolution
         self.flip = flip
-        self.on_error = on_error
+        self.recipe = Recipe(resolution, 3, on_error, max_pixels)
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.
@@ -79,7 +82,7 @@ class Celeba:
             found = splits[file] if file in splits else _official_split(file)
             return found is not None and split in ("all", found)
 
-        with scan(source.images, wanted) as tree:
+        with scan(source.images, wanted, on_error=self.recipe.on_error) as tree:
             if not tree.entries:
                 raise DataError(
                     f"data={self.name}: '{source.images}' holds no {split} image of CelebA; "
@@ -92,8 +95,11 @@ class Celeba:
                 entries=tree.entries,
                 labels=None,
                 classes=(),
-                recipe=Recipe(self.resolution, 3, self.on_error),
-                notes=counted(len(tree.entries), TOTALS[split], owner="CelebA", split=split),
+                recipe=self.recipe,
+                notes=(
+                    *counted(len(tree.entries), TOTALS[split], owner="CelebA", split=split),
+                    *tree.left_out(),
+                ),
             )
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note, load_array
 from gan_lab.data.cache.files import Recipe, load_files
-from gan_lab.data.decoding.fit import resize
-from gan_lab.data.decoding.tree import scan
+from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.decoding.tree import Tree, scan
 from gan_lab.data.image_set import ImageSet
+from gan_lab.data.sets.cifar_batches import ARCHIVE, BATCHES, FOLDER, read_batches
 from gan_lab.data.sets.options import check_options, check_split, counted
 from gan_lab.data.sets.places import locate
+from gan_lab.data.sets.splits import by_folders
 
 CLASSES = (
     "airplane",
@@ -36,8 +32,6 @@ CLASSES = (
     "truck",
 )
 TOTALS = {"train": 50_000, "test": 10_000}
-BATCHES = {"train": [f"data_batch_{n}" for n in range(1, 6)], "test": ["test_batch"]}
-FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 
 
 class _Source(NamedTuple):
@@ -59,6 +53,7 @@ class Cifar10:
         resolution: 32 is raw, any other resizes.
         flip: mirror half of the images.
         on_error: what a bad image file does: "raise" stops, "skip" leaves it out and counts it.
+        max_pixels: of one image, before it is resized; a larger one is a bad file.
     """
 
     name = "cifar10"
@@ -73,12 +68,13 @@ class Cifar10:
         resolution: int = 32,
         flip: bool = True,
         on_error: str = "raise",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
-        check_options(resolution=resolution, on_error=on_error)
+        check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
         self.root = root
         self.resolution = resolution
         self.flip = flip
-        self.on_error = on_error
+        self.recipe = Recipe(resolution, 3, on_error, max_pixels)
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.
@@ -111,33 +107,53 @@ class Cifar10:
             resolution=self.resolution,
             classes=CLASSES,
             notes=enlarged_note(32, self.resolution),
-            read=lambda: _read_batches(files, split, self.resolution),
+            read=lambda: read_batches(files, split, self.resolution),
         )
         part = counted(len(images), TOTALS[split], owner="CIFAR-10", split=split)
         return replace(images, notes=(*part, *images.notes))
 
     def _from_tree(self, root: Path, split: str) -> ImageSet:
-        with scan(root) as tree:
-            entries, labels = [], []
-            for entry in tree.entries:
-                place = PurePosixPath(entry.name).parts[-3:-1]
-                if place[:1] == (split,) and place[1] in CLASSES:
-                    entries.append(entry)
-                    labels.append(CLASSES.index(place[1]))
-            if not entries:
-                raise DataError(
-                    f"data={self.name}: '{root}' holds no images in {split}/<class>/ folders."
-                )
+        with scan(root, on_error=self.recipe.on_error) as tree:
+            chosen, told = self._chosen(tree, split)
             return load_files(
                 name=self.name,
                 split=split,
                 tree=tree,
-                entries=entries,
-                labels=np.array(labels, np.int64),
+                entries=[tree.entries[index] for index in chosen],
+                labels=np.array(list(chosen.values()), np.int64),
                 classes=CLASSES,
-                recipe=Recipe(self.resolution, 3, self.on_error),
-                notes=counted(len(entries), TOTALS[split], owner="CIFAR-10", split=split),
+                recipe=self.recipe,
+                notes=(
+                    *counted(len(chosen), TOTALS[split], owner="CIFAR-10", split=split),
+                    *told,
+                    *tree.left_out(),
+                ),
             )
+
+    def _chosen(self, tree: Tree, split: str) -> tuple[dict[int, int], tuple[str, ...]]:
+        """Return each image's label by its place in the tree, and what is to be said of the rest."""
+        names = [entry.name for entry in tree.entries]
+        owner = f"data={self.name}"
+        arranged = by_folders(names or ["none"], root=tree.root, wanted=split, owner=owner)
+        chosen: dict[int, int] = {}
+        strange = []
+        for index, (found, below) in enumerate(zip(arranged.splits, arranged.below)):
+            title = below.split("/")[0]
+            if found == split and "/" in below and title in CLASSES:
+                chosen[index] = CLASSES.index(title)
+            elif found == split:
+                strange.append(below)
+        if not chosen:
+            raise DataError(
+                f"data={self.name}: '{tree.root}' holds no images in {split}/<class>/ folders."
+            )
+        if not strange:
+            return chosen, ()
+        images = "image lies" if len(strange) == 1 else "images lie"
+        return chosen, (
+            f"{len(strange):,} {images} in no folder of CIFAR-10's classes, such as '{strange[0]}', "
+            "and are left out.",
+        )
 
 
 def _find(place: Path, split: str) -> _Source | None:
@@ -178,53 +194,3 @@ def _fetch(folder: Path) -> None:
     from torchvision.datasets import CIFAR10
 
     CIFAR10(str(folder), download=True)
-
-
-def _read_batches(files: list[Path], split: str, resolution: int) -> tuple[Tensor, np.ndarray]:
-    pixels, labels = [], []
-    for path, data in _batch_bytes(files, split):
-        try:
-            batch = _BatchUnpickler(io.BytesIO(data), encoding="latin1").load()
-            pixels.append(np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32))
-            labels.append(np.asarray(batch["labels"], np.int64))
-            if len(pixels[-1]) != len(labels[-1]):
-                raise ValueError("labels and images differ in number")
-        except Exception as error:  # a broken pickle raises nearly anything
-            raise DataError(
-                f"data=cifar10: '{path}' is truncated or damaged ({error}); get it again."
-            ) from error
-    images = torch.from_numpy(np.concatenate(pixels))
-    fitted = torch.cat([resize(part, resolution) for part in images.split(4096)])
-    return fitted, np.concatenate(labels)
-
-
-def _batch_bytes(files: list[Path], split: str) -> Iterator[tuple[Path, bytes]]:
-    if files[0].name != ARCHIVE:
-        for path in files:
-            yield path, path.read_bytes()
-        return
-    try:
-        with tarfile.open(files[0]) as archive:
-            for name in BATCHES[split]:
-                member = archive.extractfile(f"{FOLDER}/{name}")
-                if member is not None:
-                    yield files[0] / name, member.read()
-    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
-        raise DataError(
-            f"data=cifar10: '{files[0]}' is truncated or damaged ({error}); get it again."
-        ) from error
-
-
-class _BatchUnpickler(pickle.Unpickler):
-    """Reads arrays, lists and strings only: a pickle from elsewhere could run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name == "_reconstruct" and module.startswith("numpy"):
-            return np.empty(0).__reduce__()[0]
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):
-            import _codecs
-
-            return _codecs.encode
-        raise pickle.UnpicklingError(f"it names {module}.{name}")

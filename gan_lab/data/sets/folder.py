@@ -13,11 +13,11 @@ from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.data.cache.files import Recipe, load_files
-from gan_lab.data.decoding.tree import Entry, Tree, scan
+from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.decoding.tree import Tree, scan
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.options import check_options, check_split
-
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+from gan_lab.data.sets.splits import TEST, TRAIN, Arrangement, by_folders, without_shared
 
 
 class ImageFolder:
@@ -26,8 +26,9 @@ class ImageFolder:
     Labels are the sub-folders: once the folders that all images share are taken off, the first one
     that remains. With an image outside of any, or one sub-folder only, there are no labels.
 
-    Folders train/ and test/ (or val/, valid/, validation/) side by side are taken as splits;
-    otherwise all images are for training, less the share `holdout`, drawn by a hash of the name so
+    Folders train/ and test/ (or val/, valid/, validation/) side by side are taken as splits, in any
+    case, also as archives; what looks like splits and is not clear is refused with the choices.
+    Otherwise all images are for training, less the share `holdout`, drawn by a hash of the name so
     that adding an image moves no other.
 
     Args:
@@ -35,8 +36,10 @@ class ImageFolder:
         resolution: side of the images; smaller ones are enlarged and counted.
         channels: 3 for colour, 1 for luminance.
         flip: mirror half of the images.
+        splits: "auto" takes folders train/ and test/ as splits, "none" takes all as labels.
         holdout: share of the images kept for the split "test", in [0, 1).
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
+        max_pixels: of one image, before it is resized; a larger one is a bad file.
     """
 
     name = "image_folder"
@@ -49,27 +52,31 @@ class ImageFolder:
         resolution: int = 64,
         channels: int = 3,
         flip: bool = True,
+        splits: str = "auto",
         holdout: float = 0.0,
         on_error: str = "raise",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
-        check_options(resolution=resolution, on_error=on_error)
+        check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
         one_of("data.channels", str(channels), ("1", "3"))
+        one_of("data.splits", splits, ("auto", "none"))
         in_range("data.holdout", holdout, low=0.0, below=1.0)
         self.root = root
         self.resolution = resolution
         self.channels = channels
         self.flip = flip
+        self.divide = splits == "auto"
         self.holdout = holdout
-        self.on_error = on_error
+        self.recipe = Recipe(resolution, channels, on_error, max_pixels)
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.
 
         Raises:
-            DataError: if there are no images, no such split, or a file is bad.
+            DataError: if there are no images, no such split, unclear splits, or a file is bad.
         """
         check_split(self.name, split, self.splits)
-        with scan(self._found()) as tree:
+        with scan(self._found(), on_error=self.recipe.on_error) as tree:
             if not tree.entries:
                 others = " ".join(tree.left_out())
                 raise DataError(
@@ -94,64 +101,69 @@ class ImageFolder:
         return root
 
     def _load(self, tree: Tree, split: str) -> ImageSet:
-        below = _without_shared([entry.name for entry in tree.entries])
-        splits, below = self._splits(below)
-        names, labels = _labels(below)
-        chosen = [index for index, found in enumerate(splits) if found == split]
+        arranged = self._arranged(tree, split)
+        kept = [index for index, found in enumerate(arranged.splits) if found is not None]
+        names, found_labels, told = labels_of([arranged.below[index] for index in kept])
+        chosen = [place for place, index in enumerate(kept) if arranged.splits[index] == split]
         if not chosen:
             raise DataError(
                 f"data={self.name}: there is no {split} split in '{self.root}'; "
                 "set data.holdout=0.1 to keep a tenth of the images for it, or sort them into "
                 "folders train/ and test/."
             )
-        entries: Sequence[Entry] = [tree.entries[index] for index in chosen]
         return load_files(
             name=self.name,
             split=split,
             tree=tree,
-            entries=entries,
-            labels=None if labels is None else labels[chosen],
+            entries=[tree.entries[kept[place]] for place in chosen],
+            labels=None if found_labels is None else found_labels[chosen],
             classes=names,
-            recipe=Recipe(self.resolution, self.channels, self.on_error),
-            notes=tree.left_out(),
+            recipe=self.recipe,
+            notes=(*arranged.sentences, *told, *tree.left_out()),
         )
 
-    def _splits(self, below: list[str]) -> tuple[list[str], list[str]]:
-        """Return each image's split, and the names without the folders of the splits."""
-        tops = {name.split("/")[0] if "/" in name else "" for name in below}
-        if "train" in tops and len(tops) > 1 and tops <= {"train", *TEST_FOLDERS}:
-            if self.holdout:
-                raise ConfigError(
-                    f"data.holdout={self.holdout}: '{self.root}' has folders for its splits "
-                    f"({', '.join(sorted(tops))}); set data.holdout=0."
-                )
-            splits = ["train" if name.startswith("train/") else "test" for name in below]
-            return splits, [name.split("/", 1)[1] for name in below]
-        splits = ["test" if _share(name) < self.holdout else "train" for name in below]
-        return splits, below
+    def _arranged(self, tree: Tree, split: str) -> Arrangement:
+        names = [entry.name for entry in tree.entries]
+        if self.divide:
+            owner = f"data={self.name}"
+            found = by_folders(names, root=tree.root, wanted=split, owner=owner)
+            if found.divided:
+                self._refuse_holdout(found)
+                return found
+        below, _ = without_shared(names)
+        splits = [TEST if _share(name) < self.holdout else TRAIN for name in below]
+        test = splits.count(TEST)
+        told = f"All {len(splits):,} images are for training"
+        if self.holdout:
+            told = f"{len(splits) - test:,} images are for training, {test:,} are the split test"
+            told += f" (data.holdout={self.holdout})"
+        return Arrangement([*splits], below, (f"{told}.",), divided=False)
+
+    def _refuse_holdout(self, found: Arrangement) -> None:
+        if self.holdout:
+            raise ConfigError(
+                f"data.holdout={self.holdout}: '{self.root}' has folders for its splits "
+                f"({found.sentences[0].rstrip('.')}); set data.holdout=0."
+            )
 
 
-def _without_shared(names: list[str]) -> list[str]:
-    """Take off the folders that all names begin with."""
-    folders = [name.split("/")[:-1] for name in names]
-    depth = 0
-    for first, last in zip(min(folders), max(folders)):  # what these two share, all share
-        if first != last:
-            break
-        depth += 1
-    return [name.split("/", depth)[-1] for name in names]
-
-
-def _labels(below: list[str]) -> tuple[tuple[str, ...], np.ndarray | None]:
-    """Return the names of the classes and each image's, or none where folders do not tell."""
-    if any("/" not in name for name in below):
-        return (), None
+def labels_of(
+    below: Sequence[str],
+) -> tuple[tuple[str, ...], np.ndarray | None, tuple[str, ...]]:
+    """Return the names of the classes, each image's, or none where folders do not tell, and why."""
+    loose = [name for name in below if "/" not in name]
+    if loose:
+        some = 0 < len(loose) < len(below)
+        told = f"There are no classes: {len(loose):,} of {len(below):,} images lie in no sub-folder"
+        return (), None, (f"{told}, such as '{loose[0]}'.",) if some else ()
     found = [name.split("/")[0] for name in below]
     classes = tuple(sorted(set(found)))
     if len(classes) < 2:
-        return (), None
+        return (), None, ()
     index = {name: number for number, name in enumerate(classes)}
-    return classes, np.array([index[name] for name in found], np.int64)
+    titles = [name[:-4] if name.lower().endswith(".zip") else name for name in classes]
+    shown = tuple(titles) if len(set(titles)) == len(titles) else classes
+    return shown, np.array([index[name] for name in found], np.int64), ()
 
 
 def _share(name: str) -> float:

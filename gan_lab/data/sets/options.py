@@ -6,11 +6,12 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range, one_of
 
 
-def check_options(*, resolution: int, on_error: str = "raise") -> None:
-    """Raise ConfigError unless the resolution is a sensible whole number and on_error is known."""
+def check_options(*, resolution: int, on_error: str = "raise", max_pixels: int = 1) -> None:
+    """Raise ConfigError unless the numbers are sensible and on_error is known."""
     if int(resolution) != resolution:
         raise ConfigError(f"data.resolution={resolution}: must be a whole number of pixels.")
     in_range("data.resolution", resolution, low=8, high=4096)
+    in_range("data.max_pixels", max_pixels, low=1)
     one_of("data.on_error", on_error, ("raise", "skip"))
 
 
