@@ -66,7 +66,8 @@ def _map(path: Path, record: dict[str, Any]) -> Tensor:
         array = np.memmap(path, dtype=record["kind"], mode="r", offset=offset, shape=shape)
         length = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise DamagedCacheError(f"{path.name} cannot be read ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DamagedCacheError(f"{path.name} cannot be read ({reason})") from error
     if header != record["header"] or length != offset + array.nbytes:
         raise DamagedCacheError(f"{path.name} has another header or length")
     block = first_damaged(array, record["sums"])
