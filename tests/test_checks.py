@@ -1,0 +1,38 @@
+"""The long checks of stored files in small: kills at random moments, and damage of every kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+CHECKS = REPOSITORY / "scripts" / "checks"
+
+
+def passes(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, str(CHECKS / script), *map(str, arguments)],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=3000,
+    )  # fmt: skip
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("model", "ranks"), [("dcgan", 1), ("wgan_gp", 1), ("dcgan", 2)])
+def test_killed_runs_equal_the_straight_one(model, ranks):
+    kills = 6 if ranks == 1 else 2
+    said = passes("kills.py", "--models", model, "--kills", kills, "--ranks", ranks)
+    assert f"{kills} of {kills} equal the straight run" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_no_damage_gets_through():
+    said = passes("damage.py", "--truncations", 5, "--bits", 8, "--pages", 4)
+    assert said.count("\n| ") == 12 + 1, "three kinds of damage, four uses, and the head"
