@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +17,11 @@ import pytest
 from PIL import Image
 
 from gan_lab.common.errors import ConfigError
+from gan_lab.engine.clock import Clock
 from gan_lab.loggers import wandb as tracker
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import git_commit
+from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import main
 
 TINY = [
@@ -29,12 +33,16 @@ TINY = [
 ]
 
 
+QUICK = ["debug=tiny", "model=dcgan", "metrics=none"]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nobody_is_logged_in(tmp_path_factory):
     """No login, wherever the tests run."""
     patch = pytest.MonkeyPatch()
-    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_MODE", "WANDB_RUN_ID"):
-        patch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        patch.delenv(name)
+    patch.setenv("WANDB_SILENT", "true")
     empty = tmp_path_factory.mktemp("home")
     patch.setenv("NETRC", str(empty / "netrc"))
     patch.setenv("WANDB_CONFIG_DIR", str(empty))
@@ -195,8 +203,11 @@ class Service:
     class Error(Exception):
         """What wandb raises."""
 
+    class UsageError(Error):
+        """What it raises where the caller is wrong."""
+
     def __init__(self, logged_in=True):
-        self.errors = SimpleNamespace(Error=self.Error)
+        self.errors = SimpleNamespace(Error=self.Error, UsageError=self.UsageError)
         self.logged_in = logged_in
         self.modes = []
 
@@ -210,11 +221,12 @@ class Service:
         return mode
 
 
-def test_auto_records_offline_where_the_service_is_out_of_reach(capsys):
+def test_auto_records_offline_where_the_service_is_out_of_reach(caplog):
     service = Service()
-    assert tracker._start(service, "auto", {}) == "offline"
+    with caplog.at_level("INFO", logger="gan_lab"):
+        assert tracker._start(service, "auto", {}) == "offline"
     assert service.modes == ["online", "offline"]
-    assert "W&B cannot be reached (Timed out.)" in capsys.readouterr().err
+    assert "W&B cannot be reached (Timed out); this run is recorded offline." in caplog.text
     with pytest.raises(ConfigError, match=r"logger\.mode=online: W&B cannot be reached"):
         tracker._start(service, "online", {})
 
@@ -225,6 +237,8 @@ def test_auto_records_offline_where_the_service_is_out_of_reach(capsys):
         ("auto", None, "offline"),
         ("auto", "offline", "offline"),
         ("auto", "disabled", "disabled"),
+        ("auto", "OFFLINE", "offline"),
+        ("auto", "DryRun", "offline"),
         ("offline", "online", "offline"),
     ],
 )
@@ -233,6 +247,156 @@ def test_mode(mode, variable, started, monkeypatch):
         monkeypatch.setenv("WANDB_MODE", variable)
     service = Service(logged_in=False)
     assert tracker._start(service, mode, {}) == started
+
+
+VARIABLES = {
+    "WANDB_RUN_ID": "chosen1",
+    "WANDB_PROJECT": "a-paper",
+    "WANDB_ENTITY": "a-team",
+    "WANDB_NAME": "a name",
+    "WANDB_RUN_GROUP": "a group",
+    "WANDB_TAGS": "red,green",
+    "WANDB_MODE": "OFFLINE",
+}
+
+
+def asked_for(folder):
+    """What the first record of a run folder's only W&B run says about it."""
+    (start,) = of_kind(records(folder), "run")
+    return start
+
+
+def stored_id(folder):
+    return load_checkpoint(folder / "checkpoints" / "last.ckpt")["identity"]["wandb_id"]
+
+
+def test_wandbs_own_variables_are_heard(tmp_path, monkeypatch):
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "one"
+    assert main([*QUICK, "logger=wandb", f"hydra.run.dir={folder}"]) == 0
+    start = asked_for(folder)
+    assert start["run_id"] == "chosen1"
+    assert start["project"] == "a-paper"
+    assert start["entity"] == "a-team"
+    assert start["display_name"] == "a name"
+    assert start["run_group"] == "a group"
+    assert start["tags"] == ["red", "green"]
+    assert stored_id(folder) == "chosen1"
+    # A resumed run goes on as that one, also where the variable is gone.
+    monkeypatch.delenv("WANDB_RUN_ID")
+    assert main([f"resume={folder}", "max_rounds=6"]) == 0
+    runs = sorted((folder / "wandb").glob("offline-run-*/*.wandb"))
+    assert [file.name for file in runs] == ["run-chosen1.wandb"] * 2
+
+
+def test_an_option_that_the_user_set_wins(tmp_path, monkeypatch):
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    given = {"project": "p", "entity": "e", "name": "n", "group": "g", "tags": "[t]"}
+    options = [f"logger.wandb.{key}={value}" for key, value in given.items()]
+    command = [*QUICK, "logger=wandb", "logger.mode=offline", *options]
+    assert main([*command, f"hydra.run.dir={tmp_path / 'one'}"]) == 0
+    start = asked_for(tmp_path / "one")
+    assert (start["project"], start["entity"], start["display_name"]) == ("p", "e", "n")
+    assert (start["run_group"], start["tags"]) == ("g", ["t"])
+
+
+def test_an_id_for_all_jobs_of_a_multirun_would_make_them_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WANDB_RUN_ID", "chosen1")
+    sweep = tmp_path / "sweep"
+    command = ["-m", *QUICK, "logger=wandb", "seed=1,2", f"hydra.sweep.dir={sweep}"]
+    assert main(command) == 0
+    ids = {asked_for(sweep / str(job))["run_id"] for job in range(2)}
+    assert len(ids) == 2
+    assert "chosen1" not in ids
+    assert "WANDB_RUN_ID is not used" in capsys.readouterr().err
+
+
+def test_a_trial_of_a_wandb_sweep_is_the_agents_run(tmp_path):
+    """As an agent of `wandb sweep` starts it: by variables, with its parameters in a file."""
+    parameters = tmp_path / "parameters.yaml"
+    parameters.write_text("wandb_version: 1\nseed:\n  value: 3\n")
+    variables = {
+        "WANDB_SWEEP_ID": "sweep7", "WANDB_RUN_ID": "trial5", "WANDB_PROJECT": "swept", "WANDB_ENTITY": "a-team",
+        "WANDB_SWEEP_PARAM_PATH": str(parameters), "WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path / "agent"),
+    }  # fmt: skip
+    folder = tmp_path / "one"
+    command = [*QUICK, "logger=wandb", "seed=3", f"hydra.run.dir={folder}"]
+    subprocess.run(
+        [sys.executable, "-m", "gan_lab.train", *command],
+        env={**os.environ, **variables},
+        check=True,
+    )
+    start = asked_for(folder)
+    assert (start["run_id"], start["sweep_id"], start["project"]) == ("trial5", "sweep7", "swept")
+    assert start["entity"] == "a-team"
+    assert start["config"]["update"]["seed"] == 3
+    assert stored_id(folder) == "trial5"
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "said"),
+    [
+        (["logger.wandb.project=me/paper"], {}, "logger.wandb.project=me/paper: W&B refuses it (Inv"),
+        ([], {"WANDB_PROJECT": "me/paper"}, "WANDB_PROJECT=me/paper: W&B refuses it (Invalid project"),
+        ([f"logger.wandb.tags=[{'x' * 65}]"], {}, "is 65 characters. Tags must be between 1 and 64"),
+        ([], {"WANDB_TAGS": "a,,b"}, "WANDB_TAGS=a,,b: W&B refuses it (Tag at index 1 is empty"),
+        ([], {"WANDB_RUN_ID": "a/b"}, "WANDB_RUN_ID=a/b: W&B refuses it (Run ID cannot contain"),
+        ([], {"WANDB_MODE": "silly"}, "WANDB_MODE=silly: W&B refuses it (Input should be 'online'"),
+        ([], {"WANDB_RESUME": "no"}, "WANDB_RESUME=no: W&B refuses it (Input should be"),
+        ([f"logger.wandb.name={'n' * 129}"], {}, "logger.wandb.name: W&B takes at most 128 characters"),
+    ],
+)  # fmt: skip
+def test_what_wandb_refuses_is_a_sentence_before_training(
+    options, variables, said, tmp_path, monkeypatch, capsys
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    command = [*TINY, "logger=wandb", *options, f"hydra.run.dir={tmp_path / 'one'}"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert "Parameters" not in error
+    assert not (tmp_path / "one" / "metrics.jsonl").exists()
+
+
+def test_any_other_variable_that_wandb_refuses_is_a_sentence_too(tmp_path):
+    """W&B reads its variables once per process, so this needs one of its own."""
+    variables = {**os.environ, "WANDB_BASE_URL": "not an address"}
+    command = [*TINY, "logger=wandb", f"hydra.run.dir={tmp_path / 'one'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "gan_lab.train", *command],
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "logger=wandb: W&B refuses its environment" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_tracker_says_what_wandb_received(tmp_path):
+    folder = RunFolder(tmp_path)
+    one = tracker.WandbTracker(folder=folder, identity={}, config={}, mode="offline")
+    try:
+        now = Clock(iteration=1, generator_updates=1, images_seen=8)
+        assert not one.received({"loss/generator": 1.0}, now)
+        one.record({"loss/generator": 1.0}, now)
+        assert one.received({"loss/generator": 1.0}, now)
+        assert not one.received({"loss/discriminator": 1.0}, now)
+        assert not one.received({"loss/generator": 1.0}, replace(now, images_seen=16))
+    finally:
+        one.close(0)
+
+
+def test_a_disabled_run_keeps_the_id_of_before(run, tmp_path, monkeypatch):
+    run = shutil.copytree(run, tmp_path / "one", symlinks=True)
+    before = stored_id(run)
+    monkeypatch.setenv("WANDB_MODE", "Disabled")
+    assert main([f"resume={run}", "max_rounds=6"]) == 0
+    assert stored_id(run) == before
 
 
 def test_only_one_file_imports_wandb():

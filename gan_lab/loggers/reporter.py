@@ -15,7 +15,10 @@ class Tracker(Protocol):
     """A tracking service; the x-axis is images seen."""
 
     def record(self, values: Mapping[str, float], clock: Clock) -> None:
-        """Log values by key."""
+        """Log values by key; raises where the service takes nothing, and then has nothing of this record."""
+
+    def received(self, values: Mapping[str, float], clock: Clock) -> bool:
+        """Whether the service has this record, the last one, looked up where it keeps it."""
 
     def picture(self, key: str, path: Path, clock: Clock) -> None:
         """Log a PNG file under a key."""

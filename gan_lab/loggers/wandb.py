@@ -1,4 +1,4 @@
-"""Weights & Biases through Lightning's logger; the only file that imports wandb."""
+"""Weights & Biases; the only file that imports wandb."""
 
 from __future__ import annotations
 
@@ -9,34 +9,38 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_lab.common.errors import ConfigError
+from gan_lab.common.errors import ConfigError, first_line
 from gan_lab.engine.clock import Clock
+from gan_lab.loggers.wandb_choices import VARIABLES, Choice, check_choices, choose, heard, reason_of
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
 X_AXIS = "images_seen"
-LONGEST_NAME = 128  # W&B refuses longer names of runs and groups
 SECONDS_TO_CONNECT = 30.0
+# What an agent of `wandb sweep` decides.
+OF_A_SWEEP = ("project", "entity", "id")
 
 
 class WandbTracker:
     """Curves over images seen, sample grids, the composed configuration and the commit.
 
-    Host name, console output, package list, code and the checkout's remote are not recorded.
+    Host name, console output, package list, code and the checkout's remote are not recorded. Lightning's logger is not
+    used: it is silent where a variable such as LOCAL_RANK is left in the environment, and would define its step
+    counter, which counts batches, as the x-axis of everything.
 
     Args:
         folder: the run folder; W&B's files go to its wandb/.
         identity: plain values kept in checkpoints; a resumed run finds its id there.
         config: the composed configuration, plain.
-        mode: offline, online, or auto: online where the user is logged in.
+        mode: offline, online, or auto: WANDB_MODE, else online where the user is logged in.
         command: how the run was asked for; in a multirun it has a group and a name.
-        project: of W&B.
-        entity: user or team of W&B; None for the login's default.
-        name: of the run; None for the folder's name, or the overrides in a multirun.
-        group: of runs; None for the multirun's folder.
-        tags: of the run.
+        project: of W&B; None is WANDB_PROJECT, or gan_lab.
+        entity: user or team of W&B; None is WANDB_ENTITY, or the login's default.
+        name: of the run; None is WANDB_NAME, or the folder's name, or the overrides in a multirun.
+        group: of runs; None is WANDB_RUN_GROUP, or the multirun's folder.
+        tags: of the run; none is WANDB_TAGS.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class WandbTracker:
         config: Mapping[str, Any],
         mode: str = "auto",
         command: Any = None,
-        project: str = "gan_lab",
+        project: str | None = None,
         entity: str | None = None,
         name: str | None = None,
         group: str | None = None,
@@ -55,40 +59,54 @@ class WandbTracker:
     ) -> None:
         try:
             import wandb
-            from lightning.pytorch.loggers import WandbLogger
         except ImportError as error:
             raise ConfigError(
                 "logger=wandb: the package wandb is not installed; install it or set logger=none."
             ) from error
         self.folder = folder
-        wandb.setup(wandb.Settings(silent=True))
-        identity.setdefault("wandb_id", secrets.token_hex(4))
-        name = name or getattr(command, "name", None) or folder.path.resolve().name
-        group = group or getattr(command, "group", None)
-        place = str(Path(*folder.path.resolve().parts[-3:]))
-        options = {
-            "dir": str(folder.path),
-            "project": project,
-            "entity": entity,
-            "id": identity["wandb_id"],
-            "resume": "allow",
-            "name": name[:LONGEST_NAME],
-            "group": group[:LONGEST_NAME] if group else None,
+        options = {"project": project, "entity": entity, "name": name, "group": group}
+        defaults = {
+            "project": "gan_lab",
+            "name": getattr(command, "name", None) or folder.path.resolve().name,
+            "group": getattr(command, "group", None),
             "job_type": "train",
-            "tags": list(tags) or None,
-            "config": {**config, "commit": git_commit(), "run_folder": place},
-            "settings": _settings(wandb),
+            "resume": "allow",
         }
-        run = _start(wandb, mode, options)
-        # The run is made here and not by Lightning, which would define its step counter (it counts
-        # optimizer steps, of all players together) as the x-axis of everything.
-        run.define_metric(X_AXIS)
-        run.define_metric("*", step_metric=X_AXIS)
-        self.logger = WandbLogger(experiment=run, log_model=False, save_dir=str(folder.path))
+        chosen = choose({**options, "tags": list(tags)}, defaults)
+        chosen["id"] = _run_id(identity.get("wandb_id"), several=defaults["group"] is not None)
+        check_choices(wandb, chosen)
+        if _in_a_sweep(wandb):
+            chosen = {key: one for key, one in chosen.items() if key not in OF_A_SWEEP}
+        place = str(Path(*folder.path.resolve().parts[-3:]))
+        self.run = _start(
+            wandb,
+            mode,
+            {
+                **{key: one.value for key, one in chosen.items() if key != "mode"},
+                "dir": str(folder.path),
+                "config": {**config, "commit": git_commit(), "run_folder": place},
+                "settings": _settings(wandb),
+            },
+        )
+        self.disabled = bool(getattr(self.run, "disabled", False))
+        if not self.disabled:
+            _keep_id(identity, self.run.id)
+        self.run.define_metric(X_AXIS)
+        self.run.define_metric("*", step_metric=X_AXIS)
 
     def record(self, values: Mapping[str, float], clock: Clock) -> None:
         """Log values with the counters, never with W&B's own step, which drops late records."""
-        self.logger.log_metrics({**values, **clock.counters()})
+        self.run.log({**values, **clock.counters()})
+
+    def received(self, values: Mapping[str, float], clock: Clock) -> bool:
+        """Whether W&B's own process has this record: its summary holds the last value of each key.
+
+        A run that is disabled by WANDB_MODE records nothing, as its user wants.
+        """
+        if self.disabled:
+            return True
+        summary = self.run.summary
+        return summary.get(X_AXIS) == clock.images_seen and values.keys() <= set(summary.keys())
 
     def picture(self, key: str, path: Path, clock: Clock) -> None:
         """Log a PNG file: bytes, since W&B would cut floats in [-1, 1] to black."""
@@ -97,15 +115,49 @@ class WandbTracker:
 
         with Image.open(path) as image:
             picture = wandb.Image(image, file_type="png")
-        self.logger.experiment.log({key: picture, **clock.counters()})
+        self.run.log({key: picture, **clock.counters()})
 
     def close(self, exit_code: int) -> None:
         """Finish the run, so that the next job of a multirun gets its own."""
-        run = self.logger.experiment
         protocols = [r["protocol"] for r in self.folder.records() if r.get("protocol")]
         if protocols:
-            run.summary["protocol"] = protocols[-1]
-        run.finish(exit_code=exit_code)
+            self.run.summary["protocol"] = protocols[-1]
+        self.run.finish(exit_code=exit_code)
+
+
+def _run_id(stored: str | None, *, several: bool) -> Choice:
+    """The id to ask for: WANDB_RUN_ID, else that of the run that is resumed, else a new one."""
+    wish = heard("id")
+    if wish is not None and not several:
+        return wish
+    if wish is not None:
+        log.info("WANDB_RUN_ID is not used: each job of a multirun is a W&B run of its own.")
+    return Choice(stored or secrets.token_hex(4))
+
+
+def _keep_id(identity: MutableMapping[str, Any], used: str) -> None:
+    """Note the id that W&B really uses, for checkpoints."""
+    before = identity.get("wandb_id")
+    if before not in (None, used):
+        log.info(f"This resumed run goes on as {used} at W&B; its earlier records are in {before}.")
+    identity["wandb_id"] = used
+
+
+def _in_a_sweep(wandb: Any) -> bool:
+    """Begin W&B's session, which reads the environment; an agent of `wandb sweep` is told by it.
+
+    Raises:
+        ConfigError: if one of W&B's variables is wrong.
+    """
+    if mode := heard("mode"):  # W&B itself knows small letters only
+        os.environ[VARIABLES["mode"]] = str(mode.value)
+    try:
+        return bool(wandb.setup(wandb.Settings(silent=True)).settings.sweep_id)
+    except (wandb.errors.Error, ValueError) as error:
+        raise ConfigError(
+            f"logger=wandb: W&B refuses its environment ({reason_of(error)}); "
+            "mend the variable whose name begins with WANDB_, or set logger=none."
+        ) from error
 
 
 def _settings(wandb: Any) -> Any:
@@ -129,18 +181,31 @@ def _start(wandb: Any, mode: str, options: Mapping[str, Any]) -> Any:
     """Start the run; WANDB_MODE is heard in mode auto.
 
     Raises:
-        ConfigError: with mode=online, if the user is not logged in or the service is out of reach.
+        ConfigError: with mode=online, if the user is not logged in or the service is out of reach; if W&B refuses the
+            run's settings.
     """
-    wish = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
-    if wish in ("offline", "dryrun", "disabled"):
-        return wandb.init(**options, mode="offline" if wish == "dryrun" else wish)
+    variable = heard("mode") if mode == "auto" else None
+    wish = mode if variable is None else str(variable.value)
+    try:
+        if wish in ("offline", "dryrun", "disabled"):
+            return wandb.init(**options, mode="offline" if wish == "dryrun" else wish)
+        return _start_online(wandb, wish, options)
+    except (wandb.errors.UsageError, ValueError) as error:
+        raise ConfigError(
+            f"logger=wandb: W&B refuses the run ({reason_of(error)}); mend logger.wandb or set logger=none."
+        ) from error
+
+
+def _start_online(wandb: Any, wish: str, options: Mapping[str, Any]) -> Any:
+    """Start the run at the service; with `auto` offline where that cannot be."""
     try:
         if wandb.login(prompt=False, verify=False):
-            return wandb.init(**options, mode="online")
+            return wandb.init(**options, mode="shared" if wish == "shared" else "online")
         problem, remedy = "you are not logged in to W&B", "run `wandb login` once, or "
+    except wandb.errors.UsageError:
+        raise
     except wandb.errors.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        problem, remedy = f"W&B cannot be reached ({reason})", ""
+        problem, remedy = f"W&B cannot be reached ({first_line(error)})", ""
         if wish == "auto":
             log.info(f"{problem}; this run is recorded offline.")
     if wish == "auto":

@@ -59,6 +59,23 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise GanLabError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
+def append_whole(path: Path, data: bytes) -> None:
+    """Append to a file, wholly or not at all.
+
+    Raises:
+        OSError: where the disk refuses; the file is as long as before.
+    """
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(before)
+            raise
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what killed writers left beside their targets; only for who holds the folder alone."""
     for leftover in folder.glob("*.tmp-*"):

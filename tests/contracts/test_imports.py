@@ -48,7 +48,7 @@ ROOMS = {
     ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
     "loggers": (
-        {"PIL", "numpy", "yaml", "tensorboard", "wandb"} | LIGHTNING, {"common", "storage", "engine"},
+        {"PIL", "numpy", "yaml", "torch", "tensorboard", "wandb"} | LIGHTNING, {"common", "storage", "engine"},
     ),
     "callbacks": (
         {"torch"} | LIGHTNING,

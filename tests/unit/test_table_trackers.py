@@ -1,13 +1,15 @@
-"""The CSV table and TensorBoard's files lose nothing: not when columns change, not on a resume."""
+"""The CSV table and TensorBoard's files lose nothing: not when columns change, not on a resume or a full disk."""
 
+import contextlib
 import csv
+import resource
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lab.common.errors import ConfigError
+from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.engine.clock import Clock
 from gan_lab.loggers.csv import CsvTracker
 from gan_lab.loggers.reporter import Reporter
@@ -103,3 +105,51 @@ def test_a_missing_package_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(ConfigError, match="the package tensorboard is not installed; install it"):
         TensorboardTracker(folder=RunFolder(tmp_path), config={})
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size):
+    """As on a disk that fills up within a row: what fits is written, then the system refuses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def trackers(folder):
+    return [CsvTracker(folder=folder), TensorboardTracker(folder=folder, config={})]
+
+
+def test_trackers_say_what_they_received(tmp_path):
+    for tracker in trackers(RunFolder(tmp_path)):
+        values = {"loss/generator": 1.5, "loss/discriminator": float("nan")}
+        assert not tracker.received(values, clock(1))
+        tracker.record(values, clock(1))
+        assert tracker.received(values, clock(1))
+        assert not tracker.received(values, clock(2))
+        assert not tracker.received({**values, "metric/fid": 1.0}, clock(1))
+        tracker.close(0)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_full_disk_leaves_whole_records_and_takes_more_when_there_is_room(which, tmp_path):
+    folder = RunFolder(tmp_path)
+    tracker = trackers(folder)[which]
+    tracker.record({"loss/generator": 1.0}, clock(1))
+    size = tracker.path.stat().st_size
+    with no_file_longer_than(size + 5), pytest.raises(OSError, match=r"too large|No space"):
+        tracker.record({"loss/generator": 2.0}, clock(2))
+    assert tracker.path.stat().st_size == size
+    assert tracker.received({"loss/generator": 1.0}, clock(1))
+    with no_file_longer_than(size - 5), pytest.raises((OSError, GanLabError), match="too large"):
+        tracker.record({"a wider row": 2.0}, clock(2))
+    tracker.record({"loss/generator": 3.0}, clock(3))
+    assert tracker.received({"loss/generator": 3.0}, clock(3))
+    tracker.close(0)
+    if which == 0:
+        assert column(folder, "loss/generator") == [(8, 1.0), (24, 3.0)]
+    else:
+        points = events(folder).Scalars("loss/generator")
+        assert [(one.step, one.value) for one in points] == [(8, 1.0), (24, 3.0)]
