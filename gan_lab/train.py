@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.paths import user_path
 from gan_lab.config.command import CONF, around_hydra, run_command, sentence
 from gan_lab.config.resume import command_of_resumed_run
-from gan_lab.process.threads import before_torch
+from gan_lab.process.threads import starting
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
@@ -63,12 +64,19 @@ def train(config: DictConfig | Mapping[str, Any], folder: str | Path | None = No
     Raises:
         GanLabError: one sentence, where the user can mend it.
     """
-    before_torch()
-    from gan_lab.run.training import new_folder, run_training
-
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
-    path = new_folder(plain) if folder is None else user_path(folder, "folder")
-    return run_training(plain, path).metric
+    path = _new_folder(plain) if folder is None else user_path(folder, "folder")
+    with starting(path):
+        from gan_lab.run.training import run_training
+
+        return run_training(plain, path).metric
+
+
+def _new_folder(config: Mapping[str, Any]) -> Path:
+    """A fresh run folder below outputs/ for runs that Hydra does not name."""
+    now = datetime.now()
+    name = str(config["model"]["_target_"]).rpartition(".")[2].lower()
+    return Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S.%f}-{name}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -76,6 +76,18 @@ def test_a_run_beside_another_takes_its_share_and_a_resumed_one_tells_of_the_cha
     assert stored(tmp_path / "b")["threads"] == share + 1
 
 
+@pytest.mark.skipif(
+    not DEFAULT or DEFAULT < 2 or sys.platform != "linux", reason="needs two processors"
+)
+def test_two_runs_that_start_together_take_half_each(tmp_path, environment):
+    run = {"cwd": REPOSITORY, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command(tmp_path / name), **run) for name in ("a", "b")]
+    said = [process.communicate(timeout=500)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all("Beside it another run is at work on this machine" in one for one in said)
+    assert [stored(tmp_path / name)["threads"] for name in ("a", "b")] == [DEFAULT // 2] * 2
+
+
 @pytest.mark.skipif(not DEFAULT or DEFAULT < 2, reason="needs two processors")
 def test_jobs_of_a_parallel_sweep_share_the_processors(tmp_path, environment):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")

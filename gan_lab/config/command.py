@@ -21,7 +21,7 @@ from gan_lab.config.lightning import refusal
 from gan_lab.config.paths import quote_paths
 from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted
-from gan_lab.process.threads import before_torch
+from gan_lab.process.threads import starting
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,13 @@ def around_hydra(function: Callable[[Any], Returned]) -> Callable[[Any], Returne
 
     @functools.wraps(function)
     def job(config: Any) -> Returned | None:
-        before_torch()
+        hydra = HydraConfig.get()
+        folder, several = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
         try:
-            return function(config)
+            with starting(folder, str(folder.parent.absolute()) if several else None):
+                return function(config)
         except Exception as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if several:
                 raise
             _ended.append(error)
             return None

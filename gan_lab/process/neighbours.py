@@ -11,7 +11,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds for another run that is just looking around
@@ -27,11 +27,13 @@ class Sign:
         run: its folder.
         group: the sweep that it belongs to, if any.
         processors: that it may run on; runs that share none do not meet.
+        pid: its process.
     """
 
     run: str
     group: str | None
     processors: Sequence[int]
+    pid: int = field(default_factory=os.getpid)
 
 
 def signs_folder() -> Path:
@@ -44,37 +46,29 @@ def signs_folder() -> Path:
 
 
 @contextmanager
-def among_runs(
-    own: Sign, folder: Path | None = None, *, leave: bool = True
-) -> Iterator[list[Sign]]:
-    """Leave a sign of this run meanwhile.
+def present(own: Sign, folder: Path | None = None) -> Iterator[None]:
+    """Leave a sign of this run meanwhile; a run may leave several, and counts once.
 
     Args:
-        own: of this run.
+        own: what it says.
         folder: of the signs.
-        leave: whether to leave one; the other ranks of a run only look.
-
-    Yields:
-        The runs that were at work before this one.
     """
     from filelock import FileLock
 
     place = signs_folder() if folder is None else folder
+    sign = place / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
+    held = FileLock(sign.with_suffix(".lock"))
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sign = place / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
-        held = FileLock(sign.with_suffix(".lock"))
-        # One at a time: two runs that start together must not both believe that they are alone.
         with FileLock(place / "door", timeout=PATIENCE):
-            others = _at_work(place)
-            if leave:
-                held.acquire(timeout=0)
-                sign.write_text(json.dumps(asdict(own)))
+            # Behind the door, else another run could clear the sign away before it is locked.
+            held.acquire(timeout=0)
+            sign.write_text(json.dumps(asdict(own)))
     except UNABLE:  # filelock's Timeout is an OSError too
-        yield []
+        yield
         return
     try:
-        yield others
+        yield
     finally:
         with suppress(OSError):
             sign.unlink(missing_ok=True)
@@ -82,24 +76,36 @@ def among_runs(
             Path(held.lock_file).unlink(missing_ok=True)
 
 
-def _at_work(place: Path) -> list[Sign]:
-    """Signs whose lock is held; what ended runs have left is cleared away."""
+def at_work(own: Sign, folder: Path | None = None) -> list[Sign]:
+    """The other runs that are at work now, one sign of each; what ended runs have left is cleared away."""
+    from filelock import FileLock
+
+    place = signs_folder() if folder is None else folder
+    found: dict[str, Sign] = {}
+    try:
+        with FileLock(place / "door", timeout=PATIENCE):
+            for lock in sorted(place.glob("*.lock")):
+                if _is_held(lock):
+                    sign = _read(lock.with_suffix(".json"))
+                    found[sign.run or lock.name] = sign
+    except UNABLE:
+        return []
+    return [sign for sign in found.values() if sign.run != own.run and sign.pid != own.pid]
+
+
+def _is_held(lock: Path) -> bool:
     from filelock import FileLock, Timeout
 
-    found = []
-    for lock in sorted(place.glob("*.lock")):
-        sign = lock.with_suffix(".json")
-        try:
-            with FileLock(lock, timeout=0):
-                pass
-        except Timeout:
-            found.append(_read(sign))
-        except UNABLE:
-            continue
-        else:
-            sign.unlink(missing_ok=True)
-            lock.unlink(missing_ok=True)
-    return found
+    try:
+        with FileLock(lock, timeout=0):
+            pass
+    except Timeout:
+        return True
+    except UNABLE:
+        return False
+    lock.with_suffix(".json").unlink(missing_ok=True)
+    lock.unlink(missing_ok=True)
+    return False
 
 
 def _read(sign: Path) -> Sign:
@@ -107,4 +113,4 @@ def _read(sign: Path) -> Sign:
     try:
         return Sign(**json.loads(sign.read_text()))
     except (OSError, ValueError, TypeError):
-        return Sign(run="", group=None, processors=())
+        return Sign(run="", group=None, processors=(), pid=0)

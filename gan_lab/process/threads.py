@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.process.cores import Mark, free, mark, physical, processors, quota
-from gan_lab.process.neighbours import Sign, among_runs
+from gan_lab.process.neighbours import Sign, at_work, present
 
 # Settings of the user that decide how many threads there are, and how long one spins.
 COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -29,14 +29,27 @@ _begun: list[Mark | None] = []
 
 
 def before_torch(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Bound the spinning, which libgomp reads when torch is loaded, and note how busy the processors are.
-
-    Other implementations of OpenMP do not read this variable, and are left as they are.
-    """
-    if not _begun:
-        _begun.append(mark(processors()))
+    """Bound the spinning, which libgomp reads when torch is loaded; other kinds of OpenMP are left as they are."""
     if "torch" not in sys.modules and not any(name in environ for name in SPINNING):
         environ["GOMP_SPINCOUNT"] = SPINS
+
+
+@contextmanager
+def starting(folder: Path, group: str | None = None) -> Iterator[None]:
+    """Be ready to share the machine, before torch is loaded.
+
+    The sign is left some seconds before the number of threads is chosen. So runs that start together see each other.
+
+    Args:
+        folder: of the run.
+        group: the sweep that it belongs to, if any.
+    """
+    before_torch()
+    numbers = processors()
+    if not _begun:
+        _begun.append(mark(numbers))
+    with present(Sign(str(folder.absolute()), group, numbers)):
+        yield
 
 
 @dataclass(frozen=True)
@@ -48,14 +61,12 @@ class Party:
         group: the sweep that it belongs to, if any.
         at_once: jobs that its sweep runs at the same time.
         ranks: processes of this run.
-        first: whether this is the process that speaks for the run.
     """
 
     folder: Path
     group: str | None = None
     at_once: int = 1
     ranks: int = 1
-    first: bool = True
 
 
 @dataclass(frozen=True)
@@ -159,7 +170,7 @@ def allowed(environ: Mapping[str, str] = os.environ) -> float | None:
 
 def _meet(found: Sign, own: Sign, party: Party) -> bool:
     """Whether another run counts beside this one: jobs of one sweep are counted by their launcher, where it tells."""
-    if found.run == own.run or (party.at_once > 1 and found.group and found.group == own.group):
+    if party.at_once > 1 and found.group and found.group == own.group:
         return False
     return not found.processors or bool(set(found.processors) & set(own.processors))
 
@@ -171,12 +182,12 @@ def sharing(party: Party) -> Iterator[Threads]:
 
     numbers, before = processors(), torch.get_num_threads()
     own = Sign(str(party.folder.absolute()), party.group, numbers)
-    with among_runs(own, leave=party.first) as runs:
+    with present(own):
         found = Situation(
             by_itself=before,
             allowed=allowed(),
             at_once=party.at_once,
-            others=sum(_meet(one, own, party) for one in runs),
+            others=sum(_meet(one, own, party) for one in at_work(own)),
             free=free(_begun[0] if _begun else None, numbers),
             ranks=party.ranks,
             set_by_user=set_by_user(before, numbers),

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +84,6 @@ def run_training(
         return _Run(config, run, command, interrupts, conversation).go()
 
 
-def new_folder(config: Mapping[str, Any]) -> Path:
-    """A fresh run folder below outputs/ for runs that Hydra does not name."""
-    now = datetime.now()
-    name = str(config["model"]["_target_"]).rpartition(".")[2].lower()
-    return Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S.%f}-{name}"
-
-
 class _Run:
     """The stages of a run, in order."""
 
@@ -138,10 +130,9 @@ class _Run:
         """What the choice of threads needs to know of this run."""
         return Party(
             self.folder.path,
-            group=self.command.group and str(self.folder.path.parent),
+            group=self.command.group and str(self.folder.path.parent.absolute()),
             at_once=self.command.at_once,
             ranks=self.config["strategy"]["devices"],
-            first=self.first,
         )
 
     def train_and_note_the_end(self, parts: Parts, state: dict[str, Any] | None) -> Result:

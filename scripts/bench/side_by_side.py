@@ -7,8 +7,8 @@ Every figure is the images per second of whole commands that run as people start
 turns, so that a machine that changes its speed changes it for all of them. A ratio is the median over the turns. The
 cores must be idle.
 
-With --before, a run of another checkout, such as a worktree of an older commit, takes its turns too. The parallel
-sweep needs hydra-joblib-launcher.
+`--set GOMP_SPINCOUNT=3000` tries another setting in every run of this checkout. With --before, a run of another
+checkout, such as a worktree of an older commit, takes its turns too. The sweep needs hydra-joblib-launcher.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def measure(
         return together(processes, folders, seconds)
 
 
-def alternate(before: Path | None, repeats: int, seconds: float) -> list[dict]:
+def alternate(
+    before: Path | None, repeats: int, seconds: float, settings: dict[str, str]
+) -> list[dict]:
     """All situations in turns; one row of a table each."""
     situations = {what: (what, HERE) for what in ("alone", "two at once", "parallel sweep")}
     if before is not None:
@@ -141,7 +143,8 @@ def alternate(before: Path | None, repeats: int, seconds: float) -> list[dict]:
         names = list(situations)
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             what, tree = situations[name]
-            found[name].append(measure(what, tree, seconds))
+            own = settings if tree == HERE else {}
+            found[name].append(measure(what, tree, seconds, (own, own)))
             print(f"turn {turn + 1}, {name}: {found[name][-1]:,.0f} images/s", flush=True)
     return rows_of(found)
 
@@ -166,13 +169,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="environment")
     options = parser.parse_args()
+    settings = dict(one.split("=", 1) for one in options.set)
     before = options.before and options.before.resolve()
     load = [round(value, 2) for value in os.getloadavg()]
-    rows = alternate(before, options.repeats, options.seconds)
+    rows = alternate(before, options.repeats, options.seconds, settings)
     content = {
         "machine": machine(), "load_before": load, "repeats": options.repeats, "seconds": options.seconds,
-        "results": rows,
+        "set": settings, "results": rows,
     }  # fmt: skip
     keys = ("what", "images_per_s", "ratio", "range", "goal")
     print(table(keys, [[row.get(key, "-") for key in keys] for row in rows]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,16 @@ import torch
 from omegaconf import OmegaConf
 
 from gan_lab.process import threads
-from gan_lab.process.neighbours import Sign, among_runs
-from gan_lab.process.threads import Party, Situation, before_torch, decide, set_by_user, sharing
+from gan_lab.process.neighbours import Sign, at_work, present
+from gan_lab.process.threads import (
+    Party,
+    Situation,
+    before_torch,
+    decide,
+    set_by_user,
+    sharing,
+    starting,
+)
 from gan_lab.run.jobs import jobs_at_once
 from gan_lab.storage.environment import other_threads
 
@@ -120,76 +130,96 @@ def four(monkeypatch, tmp_path):
     torch.set_num_threads(before)
 
 
-def test_a_run_computes_with_its_share_and_torch_has_its_own_number_back(four):
-    with sharing(Party(four / "a")) as first:
-        assert (first.count, torch.get_num_threads()) == (4, 4)
-        with sharing(Party(four / "b")) as second:
-            assert (second.count, torch.get_num_threads()) == (2, 2)
-            assert second.because.startswith("Beside it another run is at work on this machine")
-            assert second.plain({}) == {
-                "threads": 2, "threads_because": second.because, "openmp": {},
-            }  # fmt: skip
-    assert torch.get_num_threads() == 4
-    with sharing(Party(four / "c")) as later:
-        assert later.count == 4, "a sign goes with its run"
-
-
-def test_jobs_of_one_sweep_are_counted_once(four):
-    sweep = {"group": str(four), "at_once": 2}
-    with (
-        sharing(Party(four / "0", **sweep)),
-        sharing(Party(four / "1", **sweep)) as job,
-    ):
-        assert job.count == 2, "not divided by its neighbour again"
-
-
-def test_ranks_get_their_share_and_hand_it_on(four, monkeypatch):
-    import os
-
-    with sharing(Party(four / "a", ranks=2)) as chosen:
-        assert (chosen.count, os.environ["OMP_NUM_THREADS"]) == (2, "2")
-        with sharing(Party(four / "a", ranks=2, first=False)) as other:
-            assert other.count == 2, "the first rank is no other run"
-    assert "OMP_NUM_THREADS" not in os.environ
-
-
-def test_runs_on_other_processors_do_not_count(four):
-    elsewhere = Sign("x", None, [0])
-    with among_runs(elsewhere), sharing(Party(four / "a")) as chosen:
-        assert chosen.count == 4
-
-
 HOLD = """
 import sys
 from pathlib import Path
-from gan_lab.process.neighbours import Sign, among_runs
-with among_runs(Sign("other", None, ()), Path(sys.argv[1])):
+from gan_lab.process.neighbours import Sign, present
+group = sys.argv[3] or None
+with present(Sign(sys.argv[2], group, [int(n) for n in sys.argv[4:]]), Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
+@contextmanager
+def another_run(folder, name="other", group="", processors=()):
+    """A process that leaves the sign of a run."""
+    given = [str(folder / "signs"), name, group, *map(str, processors)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, *given],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_run_computes_with_its_share_and_torch_has_its_own_number_back(four):
+    with sharing(Party(four / "a")) as alone:
+        assert (alone.count, torch.get_num_threads()) == (4, 4)
+    with another_run(four), sharing(Party(four / "b")) as second:
+        assert (second.count, torch.get_num_threads()) == (2, 2)
+        assert second.because.startswith("Beside it another run is at work on this machine")
+        wanted = {"threads": 2, "threads_because": second.because, "openmp": {}}
+        assert second.plain({}) == wanted
+    assert torch.get_num_threads() == 4
+    with sharing(Party(four / "c")) as later:
+        assert later.count == 4, "a sign goes with its run"
+
+
+def test_runs_that_start_together_see_each_other(four):
+    """The sign comes before torch is loaded, the choice behind it."""
+    with starting(four / "a"), another_run(four), sharing(Party(four / "a")) as chosen:
+        assert chosen.count == 2
+
+
+def test_jobs_of_one_sweep_are_counted_once(four):
+    group = str(four)
+    with another_run(four, group=group):
+        with sharing(Party(four / "1", group=group, at_once=2)) as job:
+            assert job.count == 2, "not divided by its neighbour again"
+        with sharing(Party(four / "1", group=group)) as job:
+            assert job.count == 2, "where the launcher does not tell, signs do"
+        with sharing(Party(four / "1", group="x", at_once=2)) as job:
+            assert job.count == 1, "another sweep's job counts"
+
+
+def test_ranks_get_their_share_and_are_one_run(four):
+    with (
+        another_run(four, name=str(four / "a")),
+        sharing(Party(four / "a", ranks=2)) as chosen,
+    ):
+        assert (chosen.count, os.environ["OMP_NUM_THREADS"]) == (2, "2")
+    assert "OMP_NUM_THREADS" not in os.environ
+    with another_run(four), another_run(four), sharing(Party(four / "b")) as chosen:
+        assert chosen.count == 2, "two processes of one folder are one run"
+
+
+def test_runs_on_other_processors_do_not_count(four):
+    with another_run(four, processors=[0]), sharing(Party(four / "a")) as chosen:
+        assert chosen.count == 4
+
+
 def test_the_sign_of_a_killed_run_is_cleared_away(tmp_path):
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert other.stdout.readline() == "held\n"
+    signs = tmp_path / "signs"
     own = Sign("own", None, (0,))
-    with among_runs(own, tmp_path) as runs:
-        assert [one.run for one in runs] == ["other"]
-    other.kill()
-    other.communicate()
-    assert list(tmp_path.glob("*.json")), "a kill leaves the file"
-    with among_runs(own, tmp_path) as runs:
-        assert runs == []
-        assert len(list(tmp_path.glob("*.json"))) == 1, "its own"
+    with another_run(tmp_path):
+        assert [one.run for one in at_work(own, signs)] == ["other"]
+    assert list(signs.glob("*.json")), "a kill leaves the file"
+    assert at_work(own, signs) == []
+    assert not list(signs.glob("*.json"))
 
 
 def test_a_folder_that_cannot_be_written_costs_no_run(tmp_path):
     (tmp_path / "file").write_text("")
-    with among_runs(Sign("own", None, ()), tmp_path / "file" / "signs") as runs:
-        assert runs == []
+    place = tmp_path / "file" / "signs"
+    with present(Sign("own", None, ()), place):
+        assert at_work(Sign("own", None, ()), place) == []
 
 
 @pytest.mark.parametrize(("given", "count"), [(3, 3), (None, 1), (0, 1)])
