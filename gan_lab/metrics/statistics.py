@@ -21,12 +21,12 @@ from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.timing import seconds_per_image
 from gan_lab.process.progress import progress
-from gan_lab.storage.files import whole_file
+from gan_lab.storage.seals import DamagedFileError, sealed, sealed_file
 
 log = logging.getLogger(__name__)
 
 
-FORMAT = 2  # part of the key; raise it when what is stored, or how it is computed, changes
+FORMAT = 3  # part of the key; raise it when what is stored, or how it is computed, changes
 ANNOUNCED_SECONDS = 10.0
 
 
@@ -151,7 +151,10 @@ def _announce(
 def _read(path: Path, dim: int) -> Statistics | None:
     """Return what is stored, or None where it is absent, damaged or of another shape."""
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb", buffering=0) as file:
+            if not sealed(file):
+                raise DamagedFileError("its checksum is missing")
+            stored = torch.load(file, map_location="cpu", weights_only=True)
         found = Statistics(**{field.name: stored[field.name] for field in fields(Statistics)})
         sound = (
             found.count >= 2
@@ -174,7 +177,11 @@ def _write(path: Path, statistics: Statistics) -> None:
     """Write aside and rename; a full or read-only disk costs the next run time, not this one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with sealed_file(path) as file:
             torch.save(vars(statistics), file)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+    except (
+        OSError,
+        RuntimeError,
+        DamagedFileError,
+    ) as error:  # torch reports a full disk as a RuntimeError
         log.info(f"The statistics of the reals could not be cached at {path}: {error}")

@@ -33,7 +33,9 @@ ROOMS = {
     "penalties": ({"torch"} | TYPING, {"common"}),
     "data": ({"torch"}, set()),
     "data.decoding": (DATA, {"common"}),
-    "data.cache": (DATA | {"platformdirs"}, {"common", "process", "storage", "data", "data.decoding"}),
+    "data.cache": (
+        DATA | {"platformdirs", "xxhash"}, {"common", "process", "storage", "data", "data.decoding"},
+    ),
     "data.sets": (DATA, {"common", "process", "data", "data.decoding", "data.cache"}),
     "data.stream": (DATA | LIGHTNING, {"common", "data"}),
     "metrics": (

@@ -1,6 +1,7 @@
 """Statistics of reals: a fixed choice, streamed, cached by everything that decides them."""
 
 import dataclasses
+import random
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from gan_lab.common.errors import DataError
 from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.statistics import fixed_subset, statistics_of_reals
+from gan_lab.storage.seals import sealed_file
 
 
 class Means(Extractor):
@@ -105,8 +107,27 @@ def test_a_cache_of_another_shape_or_not_finite_is_computed_again(reals, cache):
     for name, value in (("total", torch.zeros(3)), ("outer", torch.full((4, 4), torch.nan))):
         compute(reals, extractor)
         (file,) = cache.iterdir()
-        torch.save({**torch.load(file, weights_only=True), name: value}, file)
+        stored = torch.load(file, weights_only=True)
+        with sealed_file(file) as whole:
+            torch.save({**stored, name: value}, whole)
         assert asked(reals, extractor)
+
+
+def test_any_flipped_bit_is_found(reals, cache, caplog):
+    """A number that is still a number is the damage that nothing else would notice."""
+    caplog.set_level("INFO")
+    extractor = Means()
+    first = vars(compute(reals, extractor))
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    for bit in random.Random(0).sample(range(8 * len(whole)), 40):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(content)
+        caplog.clear()
+        assert asked(reals, extractor)
+        assert "damaged" in caplog.text
+        torch.testing.assert_close(vars(compute(reals, extractor)), first, rtol=0, atol=0)
 
 
 def test_a_cache_that_cannot_be_written_costs_no_run(reals, cache, caplog):

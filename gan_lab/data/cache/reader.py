@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lab.data.cache.sums import first_damaged, sums_of
+from gan_lab.data.cache.sums import ArraySum
 
 
 class DamagedCacheError(Exception):
@@ -62,18 +62,18 @@ def _map(path: Path, record: dict[str, Any]) -> Tensor:
     shape, offset = tuple(record["shape"]), record["offset"]
     try:
         with path.open("rb") as file:
-            header = sums_of(memoryview(file.read(offset)))
+            header = file.read(offset)
         array = np.memmap(path, dtype=record["kind"], mode="r", offset=offset, shape=shape)
         length = path.stat().st_size
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DamagedCacheError(f"{path.name} cannot be read ({reason})") from error
-    if header != record["header"] or length != offset + array.nbytes:
-        raise DamagedCacheError(f"{path.name} has another header or length")
-    block = first_damaged(array, record["sums"])
-    if block is not None:
-        blocks = len(record["sums"])
-        raise DamagedCacheError(f"block {block + 1} of {blocks} of {path.name} has changed")
+    if length != offset + array.nbytes:
+        raise DamagedCacheError(f"{path.name} has another length")
+    content = ArraySum()
+    content.update(array)
+    if content.ended(header) != record["sum"]:
+        raise DamagedCacheError(f"{path.name} holds something else than was written")
     with warnings.catch_warnings():
         # The maps are read-only on purpose and torch cannot say so; nobody writes to an ImageSet.
         warnings.filterwarnings("ignore", message=".*not writable.*")

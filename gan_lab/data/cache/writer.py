@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_lab.data.cache.sums import BlockSums, sums_of
+from gan_lab.data.cache.sums import ArraySum
 from gan_lab.storage.files import sync
 
 
@@ -27,7 +27,7 @@ class ImageWriter:
         self.shape = shape
         self.count = 0
         self.digest = hashlib.sha256(repr(shape[1:]).encode())
-        self._sums = BlockSums()
+        self._sum = ArraySum()
         self._file = path.open("wb")
         self._start = self._file.write(_header("|u1", shape))
 
@@ -56,12 +56,12 @@ class ImageWriter:
             )
         self._file.write(pixels.data)
         self.digest.update(pixels.data)
-        self._sums.update(pixels.reshape(-1).data)
+        self._sum.update(pixels)
         self.count += len(pixels)
 
     def record(self) -> dict[str, Any]:
         """Return what a reader needs to map the file and to know that every byte is right."""
-        return _record(self._written_header(), "|u1", (self.count, *self.shape[1:]), self._sums)
+        return _record(self._written_header(), "|u1", (self.count, *self.shape[1:]), self._sum)
 
     def _written_header(self) -> bytes:
         return _header("|u1", (self.count, *self.shape[1:]))
@@ -69,10 +69,10 @@ class ImageWriter:
 
 def labels_file(labels: np.ndarray) -> tuple[bytes, dict[str, Any]]:
     """Return the content of a .npy file of int64 labels, shape (N,), and its record."""
-    sums = BlockSums()
-    sums.update(labels.view(np.uint8).data)
+    content = ArraySum()
+    content.update(labels)
     header = _header("<i8", labels.shape)
-    return header + labels.astype("<i8").tobytes(), _record(header, "<i8", labels.shape, sums)
+    return header + labels.astype("<i8").tobytes(), _record(header, "<i8", labels.shape, content)
 
 
 def _header(kind: str, shape: tuple[int, ...]) -> bytes:
@@ -82,11 +82,10 @@ def _header(kind: str, shape: tuple[int, ...]) -> bytes:
     return file.getvalue()
 
 
-def _record(header: bytes, kind: str, shape: tuple[int, ...], sums: BlockSums) -> dict[str, Any]:
+def _record(header: bytes, kind: str, shape: tuple[int, ...], content: ArraySum) -> dict[str, Any]:
     return {
         "kind": kind,
         "shape": list(shape),
         "offset": len(header),
-        "header": sums_of(memoryview(header)),
-        "sums": sums.values(),
+        "sum": content.ended(header),
     }
