@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import torch
 from torch import Tensor
@@ -128,7 +128,6 @@ def _write_onnx(generator: ImageGenerator, file: IO[bytes]) -> None:
             input_names=["latents"],
             output_names=["images"],
             verbose=False,
-            custom_translation_table={torch.ops.aten.avg_pool2d.default: _avg_pool2d},
         )
         assert written is not None
         content = written.model_proto.SerializeToString()
@@ -149,34 +148,6 @@ def _run_onnx(path: Path) -> Run:
         return torch.from_numpy(images)
 
     return run
-
-
-def _avg_pool2d(
-    x: Any,
-    kernel_size: Any,
-    stride: Any = (),
-    padding: Any = (0, 0),
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Any:
-    """The mean of windows in ONNX; torch's own translation overlooks `divisor_override`."""
-    from onnxscript import opset18 as op
-
-    pads = [*padding, *padding] if len(padding) == 2 else [*padding] * 4
-    kernel = list(kernel_size) * (2 // len(kernel_size))
-    means = op.AveragePool(
-        x,
-        kernel_shape=kernel,
-        strides=list(stride) * (2 // len(stride)) if stride else kernel,
-        pads=pads,
-        ceil_mode=int(ceil_mode),
-        count_include_pad=int(count_include_pad or divisor_override is not None),
-    )
-    if divisor_override is None:
-        return means
-    factor: Any = op.Constant(value_float=kernel[0] * kernel[1] / divisor_override)
-    return op.Mul(means, op.CastLike(factor, means))
 
 
 @contextlib.contextmanager

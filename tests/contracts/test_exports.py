@@ -11,16 +11,17 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import GanLabError
 from gan_lab.config.command import choices_of
 from gan_lab.generation.exporting import TOLERANCE, export, largest_difference
 from gan_lab.generation.generator import ImageGenerator, settle_weights
-from tests.contracts.walk import built
+from tests.contracts.walk import composed
 
 
 def generator_of(*overrides):
-    """A tiny generator whose batch statistics are not those of a batch, as after training."""
-    game = built(*overrides).game
+    """A tiny generator, made as `gan_lab.load` makes it, whose batch statistics are as after training."""
+    game, _ = build_game(composed(*overrides))
     draw = torch.Generator().manual_seed(0)
     for module in game.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -39,6 +40,12 @@ def traced(generator):
 @pytest.fixture(params=choices_of("generator"))
 def generator(request):
     return generator_of(f"generator={request.param}")
+
+
+def test_every_generator_is_exported_with_torchs_layers(generator):
+    """Those that are quicker on a CPU say nothing to other programs."""
+    strange = {type(m).__module__ for m in generator.modules()}
+    assert not [name for name in strange if name.startswith("gan_lab.networks.fast")]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TYPING = {"typing_extensions"}
 LIGHTNING = {"lightning"}
-ONNX = {"onnxscript", "onnxruntime"}
+ONNX = {"onnxruntime"}
 DATA = {"torch", "torchvision", "PIL", "numpy"}
 
 # Each room with the libraries and the other rooms that it may import, lowest first: a room names only rooms above it
@@ -76,7 +76,6 @@ ONLY = {
         "engine/module.py", "engine/replicas.py", "data/stream/module.py", "callbacks/", "loggers/", "run/trainer.py",
         "run/callbacks.py",
     },
-    "onnxscript": {"generation/exporting.py"},
     "onnxruntime": {"generation/exporting.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
