@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ class RunFolder:
             try:
                 yield
             finally:
-                if [lock] == list(self.path.iterdir()):  # no run came of it
-                    lock.unlink(missing_ok=True)
+                with suppress(OSError):
+                    if [lock] == list(self.path.iterdir()):  # no run came of it
+                        lock.unlink(missing_ok=True)
 
     def _refuse(self) -> None:
         raise ConfigError(
