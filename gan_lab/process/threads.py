@@ -121,14 +121,15 @@ def decide(found: Situation) -> Threads:
     if crowded:
         share = max(1, most // 2)
     count = max(1, share // found.ranks)
-    if found.set_by_user is not None and found.by_itself != count:
+    if found.set_by_user is not None:
         return Threads(found.by_itself, f"The number of threads is as set: {found.set_by_user}.")
     return Threads(count, _why(found, count, crowded=crowded, most=most))
 
 
 def _why(found: Situation, count: int, *, crowded: bool, most: int) -> str | None:
     each = "each process works" if found.ranks > 1 else "this run works"
-    works = f"{each} with {count} of {found.by_itself} {_plural('thread', found.by_itself)}"
+    of_all = f"{count} of " if count < found.by_itself else ""
+    works = f"{each} with {of_all}{found.by_itself} thread{'s' if found.by_itself > 1 else ''}"
     other = "OMP_NUM_THREADS sets another number"
     if found.others:
         runs = "another run is" if found.others == 1 else f"{found.others} other runs are"
@@ -139,13 +140,7 @@ def _why(found: Situation, count: int, *, crowded: bool, most: int) -> str | Non
         return f"Others use nearly all of this machine's processors, so {works}; {other}."
     if found.allowed is not None and most < found.by_itself:
         return f"This process may use {found.allowed:g} processors, so {works}; {other}."
-    if found.set_by_user is not None:
-        return f"The number of threads is as set: {found.set_by_user}."
     return None
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
 
 
 def set_by_user(
@@ -175,6 +170,24 @@ def _meet(found: Sign, own: Sign, party: Party) -> bool:
     return not found.processors or bool(set(found.processors) & set(own.processors))
 
 
+def _look(own: Sign, party: Party, before: int) -> Situation:
+    """What is the case now; `before` is torch's number of threads."""
+    numbers = list(own.processors)
+    user = set_by_user(before, numbers)
+    if user and party.at_once > 1 and before == max(1, len(numbers) // party.at_once):
+        # joblib gives each job its share by OMP_NUM_THREADS.
+        return Situation(by_itself=len(numbers), at_once=party.at_once)
+    return Situation(
+        by_itself=before,
+        allowed=allowed(),
+        at_once=party.at_once,
+        others=sum(_meet(one, own, party) for one in at_work(own)),
+        free=free(_begun[0] if _begun else None, numbers),
+        ranks=party.ranks,
+        set_by_user=user,
+    )
+
+
 @contextmanager
 def sharing(party: Party) -> Iterator[Threads]:
     """Compute with this run's share of the threads meanwhile; torch has its own number again afterwards."""
@@ -183,16 +196,7 @@ def sharing(party: Party) -> Iterator[Threads]:
     numbers, before = processors(), torch.get_num_threads()
     own = Sign(str(party.folder.absolute()), party.group, numbers)
     with present(own):
-        found = Situation(
-            by_itself=before,
-            allowed=allowed(),
-            at_once=party.at_once,
-            others=sum(_meet(one, own, party) for one in at_work(own)),
-            free=free(_begun[0] if _begun else None, numbers),
-            ranks=party.ranks,
-            set_by_user=set_by_user(before, numbers),
-        )
-        threads = decide(found)
+        threads = decide(_look(own, party, before))
         with _applied(threads, before, party):
             yield threads
 

@@ -66,10 +66,8 @@ def test_what_the_user_has_set_wins_and_is_said():
     assert chosen == threads.Threads(8, "The number of threads is as set: OMP_NUM_THREADS=8.")
 
 
-def test_a_launcher_that_sets_the_share_by_a_variable_is_no_user():
-    chosen = decide(Situation(1, at_once=2, set_by_user="OMP_NUM_THREADS=1"))
-    assert chosen.count == 1
-    assert chosen.because.startswith("Up to 2 jobs of the sweep share the machine")
+def test_a_single_thread_is_named_alone():
+    assert "so this run works with 1 thread;" in decide(Situation(1, others=1)).because
 
 
 def test_settings_are_found_in_variables_and_in_this_process():
@@ -187,6 +185,15 @@ def test_jobs_of_one_sweep_are_counted_once(four):
             assert job.count == 2, "where the launcher does not tell, signs do"
         with sharing(Party(four / "1", group="x", at_once=2)) as job:
             assert job.count == 1, "another sweep's job counts"
+
+
+def test_a_launcher_that_sets_the_share_by_a_variable_is_no_user(four, monkeypatch):
+    for given, because in (("2", "Up to 2 jobs of the sweep share"), ("3", "The number of thr")):
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+        torch.set_num_threads(int(given))
+        with another_run(four), sharing(Party(four / "1", at_once=2)) as job:
+            assert job.count == torch.get_num_threads() == int(given)
+            assert job.because.startswith(because)
 
 
 def test_ranks_get_their_share_and_are_one_run(four):
