@@ -47,7 +47,6 @@ def make(name, **options):
     if name == "mlp":
         game = dcgan(**options)
         game.generator, game.discriminator = perceptrons()
-        game.one_pass = True
         return game
     return wgan_gp(networks=resnets() if name == "wgan_gp_resnet" else None, **options)
 
@@ -76,9 +75,8 @@ def plain(name, game, stream, rounds, precision):
     def average(iteration):
         ema.update(1.0 - ema.decay(16 * since, 16 * (iteration + 1)))
 
-    loop = plain_loop.wgan_gp_loop
-    if not name.startswith("wgan_gp"):
-        loop = partial(plain_loop.dcgan_loop, one_pass=name == "mlp")
+    wasserstein = name.startswith("wgan_gp")
+    loop = plain_loop.wgan_gp_loop if wasserstein else plain_loop.dcgan_loop
     noise = engine_noise(
         {"discriminator": "discriminator", "generator": "generator"},
         {"epsilon": "gradient_penalty/epsilon"},

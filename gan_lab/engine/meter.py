@@ -47,15 +47,6 @@ class Meter:
         else:
             self.values.setdefault(name, []).append(tuple(parts))
 
-    def mark(self) -> tuple[dict[str, int], Counter[str]]:
-        """How much was added so far, for `back_to`."""
-        return {name: len(kept) for name, kept in self.values.items()}, self.counts.copy()
-
-    def back_to(self, mark: tuple[dict[str, int], Counter[str]]) -> None:
-        """Forget what was added since; sums are their owner's to put back."""
-        lengths, self.counts = mark
-        self.values = {name: self.values[name][:length] for name, length in lengths.items()}
-
     def clear(self) -> None:
         """Forget everything since the last take."""
         self.values = {}
@@ -105,14 +96,9 @@ def _mean(numbers: Iterator[float], count: int) -> float:
 def _numbers(kept: list[Tensor | tuple[Tensor, ...]]) -> Tensor:
     """One float32 number for each value, on the device."""
     parts = [value if isinstance(value, tuple) else (value,) for value in kept]
-    if len(set(map(len, parts))) > 1:
+    if len({tuple(part.shape for part in value) for value in parts}) > 1:
         return torch.cat([_numbers([value]) for value in kept])
-    try:
-        whole = torch.stack(list(chain.from_iterable(parts))).reshape(len(kept), -1)
-    except RuntimeError:  # several shapes: to compare them first would cost more than all the rest
-        if len(kept) == 1:
-            raise
-        return torch.cat([_numbers([value]) for value in kept])
+    whole = torch.stack(list(chain.from_iterable(parts))).reshape(len(kept), -1)
     if isinstance(kept[0], tuple):
         return torch.linalg.vector_norm(whole, dim=1).float()
     return whole.mean(1, dtype=torch.float32)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import Clock
-from gan_lab.engine.compiling import Compiling
+from gan_lab.engine.compiling import Compiled
 from gan_lab.engine.dials import Dials
 from gan_lab.engine.meter import Meter, Taken, read
 from gan_lab.engine.optimizers import can_be_captured
@@ -177,15 +177,18 @@ class AdversarialModule(LightningModule):
 
     def make_runner(self) -> Runner:
         """How the steps run: eagerly or recorded, with compiled networks or not."""
-        common: dict[str, Any] = {
-            "state": self.changing, "meter": self.meter, "device": self.device, "say": self.say,
-        }  # fmt: skip
         runner: Runner = Eager()
         if self.options.capture:
-            runner = Captured(self.recording, **common)
+            runner = Captured(
+                self.recording,
+                state=self.changing,
+                meter=self.meter,
+                device=self.device,
+                say=self.say,
+            )
         if self.options.compile:
             networks = [n for spec in self.players() for n in spec.networks.values()]
-            runner = Compiling(networks, runner, **common)
+            runner = Compiled(networks, runner)
         return runner
 
     def recording(self, pool: Any) -> Recording:
@@ -355,25 +358,16 @@ class AdversarialModule(LightningModule):
 
     def means(self, takes: Sequence[Taken]) -> list[dict[str, float]]:
         """Means of what was taken from the meter: each player's loss as the sum of its terms, terms, logits, norms."""
-        terms: dict[tuple[str, ...], dict[str, list[str]]] = {}  # records are many, their keys few
-        found = []
-        for values in read(takes):
-            keys = tuple(values)
-            if keys not in terms:
-                terms[keys] = self._terms_among(keys)
-            losses = {
-                player: sum([values[key] for key in mine]) for player, mine in terms[keys].items()
-            }
-            found.append(losses | values)
-        return found
+        return [self._losses(values) | values for values in read(takes)]
 
-    def _terms_among(self, keys: Sequence[str]) -> dict[str, list[str]]:
-        """The keys of each player's terms, by the key of its loss."""
-        terms = {
-            f"loss/{name}": [key for key in keys if key.startswith(f"loss/{name}/")]
-            for name in self.playing
-        }
-        return {loss: mine for loss, mine in terms.items() if mine}
+    def _losses(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Each player's loss, the sum of its terms."""
+        losses = {}
+        for name in self.playing:
+            terms = [value for key, value in values.items() if key.startswith(f"loss/{name}/")]
+            if terms:
+                losses[f"loss/{name}"] = sum(terms)
+        return losses
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that training changes, as tensors and plain values."""

@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from gan_lab.engine.randomness import Draws
 from gan_lab.engine.step import Step
-
-Value = TypeVar("Value")
-
-
-class lazy(Generic[Value]):  # noqa: N801 - a decorator
-    """A property of a play computed on first use.
-
-    As functools.cached_property, without the lock that Python 3.11 puts around it, which costs more than the rest.
-    """
-
-    def __init__(self, compute: Callable[[Any], Value]) -> None:
-        self.compute = compute
-        self.__doc__ = compute.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Remember where the value goes."""
-        self.name = name
-
-    def __get__(self, play: Any, owner: type | None = None) -> Value:
-        """Compute the value and put it in this descriptor's place."""
-        if play is None:
-            raise AttributeError(f"{self.name} is a property of a play, not of its class")
-        value = play.__dict__[self.name] = self.compute(play)
-        return value
 
 
 class Game(Protocol):
@@ -44,7 +20,7 @@ class Game(Protocol):
 
 
 class Play:
-    """The memo that terms read. Games subclass it with lazy properties (fake, on_real, ...).
+    """The memo that terms read. Games subclass it with cached properties (fake, on_real, ...).
 
     Args:
         game: the module, for its networks.

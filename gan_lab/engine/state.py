@@ -1,4 +1,4 @@
-"""Copies of everything that an update may change, to take it back or to compare two ways of doing it."""
+"""Copies of everything that an update may change, to compare two ways of doing it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,9 @@ class Snapshot:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """Undo what happened since; what was made since (an optimizer's first moments) becomes zero."""
+        """Undo what happened since."""
         for kind, tensors in self.state().items():
-            values = self.kinds.get(kind, ())
-            if len(values) != len(tensors):
-                for tensor in tensors:
-                    tensor.zero_()
-                continue
-            for tensor, value in zip(tensors, values, strict=True):
+            for tensor, value in zip(tensors, self.kinds[kind], strict=True):
                 tensor.copy_(value)
         self.put_back_random()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -13,7 +14,7 @@ from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.compiling import uncompiled
 from gan_lab.engine.module import AdversarialModule
-from gan_lab.engine.play import Play, lazy
+from gan_lab.engine.play import Play
 from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
@@ -27,7 +28,7 @@ PLAYERS = ("discriminator", "generator")
 class ImagePlay(Play):
     """Images against images: latents, fakes, and the discriminator's view of both."""
 
-    @lazy
+    @cached_property
     def real(self) -> Tensor:
         """Reals (N, C, H, W) in [-1, 1]."""
         return self._differentiable("real", self.batch["images"])
@@ -37,19 +38,19 @@ class ImagePlay(Play):
         """Reals of the whole batch, of which `real` is this micro-batch's part."""
         return self.whole["images"]
 
-    @lazy
+    @cached_property
     def labels(self) -> Tensor | None:
         """Classes of the reals (N,), if the data has any."""
         return self.batch.get("labels")
 
-    @lazy
+    @cached_property
     def z(self) -> Tensor:
         """Latents (N, dim)."""
         latent = self.game.latent
         z = latent.from_normal(self.normal("latent", (self.size, latent.dim)))
         return self._differentiable("z", z)
 
-    @lazy
+    @cached_property
     def fake(self) -> Tensor:
         """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
         return self._differentiable("fake", self.game.generator(self.z))
@@ -60,44 +61,20 @@ class ImagePlay(Play):
             return tensor
         return tensor.detach().requires_grad_()
 
-    @lazy
+    @cached_property
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
-        if self.in_one_pass:
-            return self._on_both[0]
         return self._judge(self.real, twice=self.wants_gradient("real"))
 
-    @lazy
+    @cached_property
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
-        if self.in_one_pass:
-            return self._on_both[1]
         return self._judge(self.fake, twice=self.wants_gradient("fake"))
-
-    @lazy
-    def in_one_pass(self) -> bool:
-        """Whether reals and fakes go through the discriminator together.
-
-        In the step that reads both, where the network asks for it (`one_pass`) and no term differentiates at them.
-        """
-        return (
-            self.game.one_pass
-            and self.in_main_step
-            and not self.step.differentiates & {"real", "fake"}
-        )
 
     @property
     def in_main_step(self) -> bool:
         """Whether this is the discriminator's step with the adversarial loss."""
         return self.step.player == "discriminator" and "adversarial" in self.step.terms
-
-    @lazy
-    def _on_both(self) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        logits, features = self._judge(torch.cat([self.real, self.fake]), twice=False)
-        sizes = [len(self.real), len(self.fake)]
-        halves = [None, None] if features is None else features.split(sizes)
-        real, fake = map(DiscriminatorOutput, logits.split(sizes), halves)
-        return real, fake
 
     def discriminate(self, images: Tensor) -> DiscriminatorOutput:
         """The discriminator on any other images; a penalty differentiates through it twice."""
@@ -154,9 +131,6 @@ class GAN(AdversarialModule):
         self.weights = {
             k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
         }
-        # With batch statistics, reals and fakes together would be normalised by what they have in common.
-        asks = getattr(discriminator, "one_pass", False)
-        self.one_pass = asks and not has_batch_norm(discriminator)
         for name, weight in self.weights.items():
             in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
 

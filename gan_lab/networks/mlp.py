@@ -8,8 +8,6 @@ of the training set; there is no cap on the columns' norms.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range
@@ -50,9 +48,6 @@ class MlpGenerator(nn.Module):
 class MlpDiscriminator(nn.Module):
     """pixels -> maxout -> maxout -> logit, with dropout before each layer.
 
-    Attributes:
-        one_pass: its weights outweigh a batch, so reals and fakes go through together and each weight is read once.
-
     Args:
         resolution: height and width of the images, any.
         channels: channels of the images, any.
@@ -61,8 +56,6 @@ class MlpDiscriminator(nn.Module):
         dropout: chance that a hidden unit is dropped, [0, 1).
         input_dropout: chance that a pixel is dropped (set to 0, mid-grey), [0, 1).
     """
-
-    one_pass: ClassVar[bool] = True
 
     def __init__(
         self,

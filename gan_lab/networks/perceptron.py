@@ -6,7 +6,6 @@ No paper has them; the generator's 128-256-512-1024 units and the discriminator'
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -50,17 +49,12 @@ class PerceptronGenerator(nn.Module):
 class PerceptronDiscriminator(nn.Module):
     """pixels -> width -> width/2 -> logit, with LeakyReLU between.
 
-    Attributes:
-        one_pass: its weights outweigh a batch, so reals and fakes go through together and each weight is read once.
-
     Args:
         resolution: height and width of the images, any.
         channels: channels of the images, any.
         width: units of the first hidden layer, >= 1; the second has half of them.
         slope: of LeakyReLU below zero, [0, 1].
     """
-
-    one_pass: ClassVar[bool] = True
 
     def __init__(
         self, *, resolution: int, channels: int, width: int = 512, slope: float = 0.2

@@ -203,10 +203,7 @@ def loop_of(case: str, precision: str, *, expert: bool):
     autocast = nullcontext
     if expert and precision == "bf16-mixed":
         autocast = partial(torch.autocast, "cpu", torch.bfloat16, cache_enabled=False)
-    loop = plain_loop.wgan_gp_loop
-    if not CASES[case]["wasserstein"]:
-        one_pass = expert and getattr(discriminator, "one_pass", False)
-        loop = partial(plain_loop.dcgan_loop, one_pass=one_pass)
+    loop = plain_loop.wgan_gp_loop if CASES[case]["wasserstein"] else plain_loop.dcgan_loop
     return loop(
         generator, discriminator, foreach_average if expert else average_by_tensor, iter(feed(case)),
         noise_of(torch.device("cpu")), 10**9, autocast=autocast, fused=True if expert else None,

@@ -11,22 +11,8 @@ import torch
 from torch.nn.functional import softplus
 
 
-def dcgan_loop(
-    generator,
-    discriminator,
-    average,
-    batches,
-    noise,
-    rounds,
-    *,
-    autocast,
-    fused=True,
-    one_pass=False,
-):
-    """DCGAN with the non-saturating loss; yields the losses of each round as tensors.
-
-    `one_pass`: reals and fakes go through the discriminator together.
-    """
+def dcgan_loop(generator, discriminator, average, batches, noise, rounds, *, autocast, fused=True):
+    """DCGAN with the non-saturating loss; yields the losses of each round as tensors."""
     adam = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": fused}
     d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
     g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
@@ -38,12 +24,8 @@ def dcgan_loop(
         with autocast():
             with torch.no_grad():
                 fake = generator(noise(iteration, "discriminator", "latent", shape, torch.randn))
-            if one_pass:
-                both = discriminator(torch.cat([real, fake])).logits.float()
-                on_real, on_fake = both.chunk(2)
-            else:
-                on_real = discriminator(real).logits.float()
-                on_fake = discriminator(fake).logits.float()
+            on_real = discriminator(real).logits.float()
+            on_fake = discriminator(fake).logits.float()
             d_loss = softplus(-on_real).mean() + softplus(on_fake).mean()
         d_loss.backward()
         d_optimizer.step()

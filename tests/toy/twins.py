@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from gan_lab.engine.module import AdversarialModule
-from gan_lab.engine.play import Play, lazy
+from gan_lab.engine.play import Play
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term
 
 
 class TwinPlay(Play):
-    @lazy
+    @cached_property
     def z(self):
         return self.normal("latent", (self.size, self.game.latent.dim))
 
-    @lazy
+    @cached_property
     def fake_a(self):
         return self.game.generator_a(self.z)
 
-    @lazy
+    @cached_property
     def fake_b(self):
         return self.game.generator_b(self.z)
 
