@@ -158,17 +158,14 @@ def test_rounding_passes_and_a_stale_value_does_not():
     assert difference(before, {"weights": [one * torch.nan]}, truth) is not None
 
 
-def test_takes_that_wait_keep_their_values_while_the_sums_go_on():
-    from gan_lab.engine.meter import Meter, read
+def test_sums_are_read_like_values():
+    from gan_lab.engine.meter import Meter
 
     meter = Meter()
     meter.accumulates = True
-    takes = []
     for value in (1.0, 2.0):
-        meter.add("loss/x", torch.tensor(value))
-        meter.add_norm("grad_norm/x", [torch.tensor(3.0 * value), torch.tensor(4.0 * value)])
-        takes.append(meter.take())
-    assert read(takes) == [
-        {"loss/x": 1.0, "grad_norm/x": 5.0},
-        {"loss/x": 2.0, "grad_norm/x": 10.0},
-    ]
+        for _ in range(2):
+            meter.add("loss/x", torch.tensor(value))
+            meter.add_norm("grad_norm/x", [torch.tensor(3.0 * value), torch.tensor(4.0 * value)])
+        assert meter.read() == {"loss/x": value, "grad_norm/x": 5.0 * value}
+    assert meter.read() == {}

@@ -9,25 +9,25 @@ from itertools import chain, islice
 import torch
 from torch import Tensor
 
-Taken = dict[str, list[Tensor | tuple[Tensor, ...]]]
+Values = dict[str, list[Tensor | tuple[Tensor, ...]]]
 """Values of some rounds by name, on the device; a tuple has the norms of a vector's parts."""
 
 
 class Meter:
-    """Collects values without reading them; `take` hands them over unread, `read` averages and synchronises once.
+    """Collects values without reading them; `read` averages them and synchronises once.
 
     Eagerly it keeps references, which costs no operation on the device. The values of a captured step lie in memory
     that its next replay overwrites, so for those it `accumulates` sums, as part of the captured work.
     """
 
     def __init__(self) -> None:
-        self.values: Taken = {}
+        self.values: Values = {}
         self.sums: dict[str, Tensor] = {}
         self.counts: Counter[str] = Counter()
         self.accumulates = False
 
     def __bool__(self) -> bool:
-        """Whether anything was added since the last take."""
+        """Whether anything was added since it was last read."""
         return bool(self.values) or self.counts.total() > 0
 
     def add(self, name: str, value: Tensor) -> None:
@@ -48,44 +48,22 @@ class Meter:
             self.values.setdefault(name, []).append(tuple(parts))
 
     def clear(self) -> None:
-        """Forget everything since the last take."""
+        """Forget everything since it was last read."""
         self.values = {}
         self.counts.clear()
         if self.sums:
             torch._foreach_zero_(list(self.sums.values()))
 
-    def take(self) -> Taken:
-        """What was added since the last take, unread; empties the meter."""
-        taken, self.values = self.values, {}
-        if self.counts:
-            # Copies: the next replay adds to the sums themselves.
-            names = list(self.counts)
-            means = torch._foreach_div(
-                [self.sums[n] for n in names], [self.counts[n] for n in names]
-            )
-            taken.update((name, [mean]) for name, mean in zip(names, means, strict=True))
-        self.clear()
-        return taken
-
     def read(self) -> dict[str, float]:
-        """Means since the last take, by name; empties the meter."""
-        return read([self.take()])[0]
-
-
-def read(takes: Sequence[Taken]) -> list[dict[str, float]]:
-    """The means of each take by name, all brought to the host at once."""
-    together: Taken = {}
-    for taken in takes:
-        for name, kept in taken.items():
-            together.setdefault(name, []).extend(kept)
-    if not together:
-        return [{} for _ in takes]
-    means = [_numbers(kept) for kept in together.values()]
-    every = iter(torch.cat(means).tolist())
-    numbers = {name: iter(list(islice(every, len(kept)))) for name, kept in together.items()}
-    return [
-        {name: _mean(numbers[name], len(kept)) for name, kept in taken.items()} for taken in takes
-    ]
+        """Means since it was last read, by name, all brought to the host at once; empties the meter."""
+        # Of sums, copies: the next replay adds to the sums themselves.
+        added: Values = {name: [self.sums[name] / count] for name, count in self.counts.items()}
+        kept: Values = {**self.values, **added}
+        self.clear()
+        if not kept:
+            return {}
+        numbers = iter(torch.cat([_numbers(values) for values in kept.values()]).tolist())
+        return {name: _mean(numbers, len(values)) for name, values in kept.items()}
 
 
 def _mean(numbers: Iterator[float], count: int) -> float:

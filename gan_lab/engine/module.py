@@ -15,7 +15,7 @@ from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import Clock
 from gan_lab.engine.compiling import Compiled
 from gan_lab.engine.dials import Dials
-from gan_lab.engine.meter import Meter, Taken, read
+from gan_lab.engine.meter import Meter
 from gan_lab.engine.optimizers import can_be_captured
 from gan_lab.engine.play import Play
 from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
@@ -353,21 +353,14 @@ class AdversarialModule(LightningModule):
         return {f"lr/{name}": player.lr.at(images) for name, player in self.playing.items()}
 
     def read_meter(self) -> dict[str, float]:
-        """Means since the meter was last emptied, and the rates."""
-        return self.means([self.meter.take()])[0] | self.rates()
-
-    def means(self, takes: Sequence[Taken]) -> list[dict[str, float]]:
-        """Means of what was taken from the meter: each player's loss as the sum of its terms, terms, logits, norms."""
-        return [self._losses(values) | values for values in read(takes)]
-
-    def _losses(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Each player's loss, the sum of its terms."""
+        """Means since the meter was last read: losses as sums of their terms, terms, logits, norms; and the rates."""
+        values = self.meter.read()
         losses = {}
         for name in self.playing:
             terms = [value for key, value in values.items() if key.startswith(f"loss/{name}/")]
             if terms:
                 losses[f"loss/{name}"] = sum(terms)
-        return losses
+        return losses | values | self.rates()
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that training changes, as tensors and plain values."""
