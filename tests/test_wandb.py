@@ -391,6 +391,25 @@ def test_a_tracker_says_what_wandb_received(tmp_path):
         one.close(0)
 
 
+def test_a_full_disk_is_told_and_not_swallowed(tmp_path, monkeypatch):
+    """W&B's process drops what it cannot write, without a word to ours."""
+    folder = RunFolder(tmp_path)
+    one = tracker.WandbTracker(folder=folder, identity={}, config={}, mode="offline")
+    now = Clock(iteration=1, generator_updates=1, images_seen=8)
+    try:
+        with monkeypatch.context() as full:
+            full.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+            with pytest.raises(OSError, match="No space left on device"):
+                one.record({"loss/generator": 1.0}, now)
+        assert not one.received({"loss/generator": 1.0}, now)
+        one.record({"loss/generator": 2.0}, now)
+        assert one.received({"loss/generator": 2.0}, now)
+        # On the disk, not only in W&B's process: a kill may follow.
+        assert b"loss/generator" in Path(one.run.settings.sync_file).read_bytes()
+    finally:
+        one.close(0)
+
+
 def test_a_disabled_run_keeps_the_id_of_before(run, tmp_path, monkeypatch):
     run = shutil.copytree(run, tmp_path / "one", symlinks=True)
     before = stored_id(run)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
-from collections.abc import Mapping, MutableMapping, Sequence
+import shutil
+import time
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ log = logging.getLogger(__name__)
 
 X_AXIS = "images_seen"
 SECONDS_TO_CONNECT = 30.0
+SECONDS_TO_FLUSH = 0.5  # from a record to W&B's file; its own are 15
+SECONDS_TO_ARRIVE = 20.0  # of a first record, where W&B keeps to its own
+SPARE = 1 << 20  # bytes that must be free for a record
 # What an agent of `wandb sweep` decides.
 OF_A_SWEEP = ("project", "entity", "id")
 
@@ -95,18 +101,39 @@ class WandbTracker:
         self.run.define_metric("*", step_metric=X_AXIS)
 
     def record(self, values: Mapping[str, float], clock: Clock) -> None:
-        """Log values with the counters, never with W&B's own step, which drops late records."""
+        """Log values with the counters, never with W&B's own step, which drops late records.
+
+        Raises:
+            OSError: if the disk has no room for W&B's file.
+        """
+        self._look_for_room()
         self.run.log({**values, **clock.counters()})
 
     def received(self, values: Mapping[str, float], clock: Clock) -> bool:
-        """Whether W&B's own process has this record: its summary holds the last value of each key.
+        """Whether W&B's own process has this record as its last, and its file has the keys.
 
         A run that is disabled by WANDB_MODE records nothing, as its user wants.
         """
         if self.disabled:
             return True
         summary = self.run.summary
-        return summary.get(X_AXIS) == clock.images_seen and values.keys() <= set(summary.keys())
+        if summary.get(X_AXIS) != clock.images_seen or not values.keys() <= set(summary.keys()):
+            return False
+        until = time.monotonic() + SECONDS_TO_ARRIVE
+        while not (arrived := self._file_has(values)) and time.monotonic() < until:
+            time.sleep(SECONDS_TO_FLUSH / 5)
+        return arrived
+
+    def _file_has(self, keys: Iterable[str]) -> bool:
+        """Whether W&B's file, which it writes now and then, names these keys; they stand in it as they are."""
+        file = Path(self.run.settings.sync_file)
+        content = file.read_bytes() if file.is_file() else b""
+        return all(key.encode() in content for key in keys)
+
+    def _look_for_room(self) -> None:
+        """Raise OSError on a full disk: W&B's process would drop the record and say nothing."""
+        if not self.disabled and shutil.disk_usage(self.folder.path).free < SPARE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder.path / "wandb"))
 
     def picture(self, key: str, path: Path, clock: Clock) -> None:
         """Log a PNG file: bytes, since W&B would cut floats in [-1, 1] to black."""
@@ -162,6 +189,7 @@ def _in_a_sweep(wandb: Any) -> bool:
 
 def _settings(wandb: Any) -> Any:
     """Quiet, and without what would tell about the machine or other code on it."""
+    flush = "x_transaction_log_flush_interval"
     return wandb.Settings(
         silent=True,
         console="off",
@@ -174,6 +202,7 @@ def _settings(wandb: Any) -> Any:
         x_disable_machine_info=True,
         x_save_requirements=False,
         init_timeout=SECONDS_TO_CONNECT,
+        **({flush: SECONDS_TO_FLUSH} if flush in wandb.Settings.model_fields else {}),
     )
 
 
