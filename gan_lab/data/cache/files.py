@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from gan_lab.data.decoding.decode import MAX_PIXELS, decode, our_limit_alone
 from gan_lab.data.decoding.fit import centre_square, fit
 from gan_lab.data.decoding.tree import Entry, Tree
 from gan_lab.data.image_set import ImageSet
+from gan_lab.process.cores import processors
 from gan_lab.process.progress import progress
 
 BLOCK = 64  # images per task: enough to hide the cost of a task, few enough to stop soon
@@ -158,7 +158,7 @@ def _blocks(
 
     Threads suffice: decoding and resizing leave Python's lock free.
     """
-    workers = _cores()
+    workers = len(processors())
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[_Block]] = deque()
     try:
@@ -171,12 +171,6 @@ def _blocks(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _decode_block(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lab.data.cache.sums import ArraySum
+from gan_lab.data.cache.sums import sum_of
 
 
 class DamagedCacheError(Exception):
@@ -61,8 +61,8 @@ def open_cached(folder: Path) -> Opened | None:
 def _map(path: Path, record: dict[str, Any]) -> Tensor:
     shape, offset = tuple(record["shape"]), record["offset"]
     try:
-        with path.open("rb") as file:
-            header = file.read(offset)
+        with path.open("rb", buffering=0) as file:
+            found = sum_of(file, offset=offset)
         array = np.memmap(path, dtype=record["kind"], mode="r", offset=offset, shape=shape)
         length = path.stat().st_size
     except (OSError, ValueError) as error:
@@ -70,9 +70,7 @@ def _map(path: Path, record: dict[str, Any]) -> Tensor:
         raise DamagedCacheError(f"{path.name} cannot be read ({reason})") from error
     if length != offset + array.nbytes:
         raise DamagedCacheError(f"{path.name} has another length")
-    content = ArraySum()
-    content.update(array)
-    if content.ended(header) != record["sum"]:
+    if found != record["sum"]:
         raise DamagedCacheError(f"{path.name} holds something else than was written")
     with warnings.catch_warnings():
         # The maps are read-only on purpose and torch cannot say so; nobody writes to an ImageSet.

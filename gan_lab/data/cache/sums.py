@@ -1,17 +1,18 @@
 """One checksum over every byte of a cached array.
 
-XXH3 takes 0.04 s for a GB of a file that lies in memory (SHA-256 0.9, CRC-32 0.3), far less than a disk takes to give
-it, so a set is checked as a whole, once, when a run opens it: that reads what the first epoch would read. Checking what
-is used when it is used would put work into every batch, and find damage after a part of the run. It guards against
-disks, not against people; what a set of images *is* says its fingerprint.
+XXH3 hashes 24 GB/s where SHA-256 does 1.1 and CRC-32 3.8, far more than a disk gives. So a set is checked as a whole,
+once, when a run opens it, which reads what the first epoch would read: 0.1 to 0.2 s a GB where the file lies in memory.
+Checking what is used when it is used would put work into every batch, and find damage after a part of the run. It
+guards against disks, not against people; what a set of images *is* says its fingerprint.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import BinaryIO
+
 from xxhash import xxh3_128
 
-STEP = 64 * 2**20  # bytes between two moments at which a signal is heard
+CHUNK = 2**20  # bytes read at once: they fit into a core's cache
 
 
 class ArraySum:
@@ -20,14 +21,24 @@ class ArraySum:
     def __init__(self) -> None:
         self._hash = xxh3_128()
 
-    def update(self, array: np.ndarray) -> None:
-        """Take the next values, contiguous, of any shape and type."""
-        data = array.reshape(-1).view(np.uint8).data
-        for start in range(0, len(data), STEP):
-            self._hash.update(data[start : start + STEP])
+    def update(self, data: memoryview) -> None:
+        """Take the next bytes."""
+        self._hash.update(data)
 
     def ended(self, header: bytes) -> str:
         """Return the checksum, with the header behind the values."""
         whole = self._hash.copy()
         whole.update(header)
         return whole.hexdigest()
+
+
+def sum_of(file: BinaryIO, *, offset: int) -> str:
+    """Return the checksum of an unbuffered file with a header of `offset` bytes.
+
+    Read and not mapped: a file that is not in memory comes twice as fast.
+    """
+    header = file.read(offset)
+    content, chunk = ArraySum(), bytearray(CHUNK)
+    while count := file.readinto(chunk):  # type: ignore[attr-defined]
+        content.update(memoryview(chunk)[:count])
+    return content.ended(header)

@@ -56,7 +56,7 @@ class ImageWriter:
             )
         self._file.write(pixels.data)
         self.digest.update(pixels.data)
-        self._sum.update(pixels)
+        self._sum.update(pixels.reshape(-1).data)
         self.count += len(pixels)
 
     def record(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class ImageWriter:
 def labels_file(labels: np.ndarray) -> tuple[bytes, dict[str, Any]]:
     """Return the content of a .npy file of int64 labels, shape (N,), and its record."""
     content = ArraySum()
-    content.update(labels)
+    content.update(labels.view(np.uint8).data)
     header = _header("<i8", labels.shape)
     return header + labels.astype("<i8").tobytes(), _record(header, "<i8", labels.shape, content)
 
