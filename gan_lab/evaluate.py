@@ -67,7 +67,7 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
     source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
     metric.prepare(source, model.device)
-    for note in metric.notes:
+    for note in (*metric.about_reals, *metric.notes):
         log.info(note)
     sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
     log.info(f"This will take about {metric.estimate_seconds(sample):.0f} s.")

@@ -81,6 +81,7 @@ class Metric:
         self.split = split
         self.batch_norm = batch_norm
         self.notes: tuple[str, ...] = ()
+        self.about_reals: tuple[str, ...] = ()
 
     def make_extractor(self, device: torch.device) -> Extractor:
         """Build the extractor; raises WeightsError where its weights are missing or unusable."""
@@ -99,7 +100,7 @@ class Metric:
     def prepare(self, source: Source, device: torch.device) -> None:
         """Find and check the weights, then open or compute the statistics of the reals.
 
-        After it, `notes` holds sentences for the user.
+        After it, `notes` holds sentences for the user, `about_reals` those about the images.
 
         Raises:
             ConfigError: if the data set has no such split.
@@ -126,6 +127,7 @@ class Metric:
         self.frechet = Frechet(reals, self.extractor.exact_device)
         self.kernel = Kernel(reals.rows, keep=min(keep, self.num_samples)) if keep else None
         self.notes = self._notes(reals.count)
+        self.about_reals = tuple(images.sentences())
         self.protocol = self._protocol(images, reals.count)
 
     def estimate_seconds(self, sample: Sample) -> float:

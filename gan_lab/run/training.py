@@ -271,7 +271,8 @@ class _Run:
         """Find weights, compute statistics of the reals, say how long evaluation will take."""
         device = torch.device(self.machine.device)
         metric.prepare(source, device)
-        for note in metric.notes:
+        about = metric.about_reals if metric.split != source.splits[0] else ()
+        for note in (*about, *metric.notes):
             self.say(note)
         sampler = Sampler(game.to(device), game.averaged_networks())
         seconds = metric.estimate_seconds(sampler)

@@ -94,14 +94,7 @@ def open_or_build(
     found = _usable(folder, readable)
     if found is None:
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with locked(folder.with_name(folder.name + ".lock")) as alone:
-                # Another run may have built it while this one waited.
-                found = _usable(folder, readable, speak=True)
-                if found is None:
-                    _remove(folder)
-                    _build(folder, shape, fill, alone=alone)
-                    found = open_cached(folder)
+            found = _open_locked(folder, shape, fill, readable)
         except OSError as error:
             raise DataError(
                 f"data={name}: the decoded images cannot be kept in '{folder.parent}' "
@@ -113,7 +106,6 @@ def open_or_build(
                 f"data={name}: the cache '{folder}' is damaged just after it was written "
                 f"({error}); set the environment variable GAN_LAB_CACHE to a folder on another disk."
             ) from error
-    assert found is not None
     return ImageSet(
         name=name,
         split=split,
@@ -134,6 +126,25 @@ def locked(path: Path) -> Iterator[bool]:
 
     with lock_file(path, busy=busy) as held:
         yield held
+
+
+def _open_locked(
+    folder: Path,
+    shape: tuple[int, int, int, int],
+    fill: Callable[[ImageWriter], Filled],
+    readable: Callable[[Sequence[str]], bool],
+) -> Opened:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(folder.name + ".lock")) as alone:
+        # Another run may have built it while this one waited.
+        found = _usable(folder, readable, speak=True)
+        if found is None:
+            _remove(folder)
+            _build(folder, shape, fill, alone=alone)
+            found = open_cached(folder)
+    if found is None:
+        raise DamagedCacheError("it is gone")
+    return found
 
 
 def _usable(

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gan_lab.common.errors import DataError
-from gan_lab.data.decoding.bad import BadImageError, UnreadableError
+from gan_lab.data.decoding.archives import contents, unpacked
+from gan_lab.data.decoding.bad import UnreadableError
 from gan_lab.data.decoding.names import hidden, normal, suffix_of, system_folder
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")
-ENCRYPTED = 0x1  # of a zip member's flags
 SHOWN = 3  # names in a sentence
 
 
@@ -82,7 +82,7 @@ class Tree:
             if entry.archive is None:
                 with io.FileIO(entry.member) as file:  # a third of the time of Path.read_bytes
                     return file.readall()
-            return _unpacked(self.archives[entry.archive], entry.member)
+            return unpacked(self.archives[entry.archive], entry.member)
         except OSError as error:
             raise UnreadableError(f"cannot be read ({error.strerror or error})") from error
 
@@ -214,48 +214,23 @@ def _scan_archive(tree: Tree, path: Path, *, prefix: str, wanted: Callable[[str]
     try:
         # An archive's own time is part of the stamp, so touching it rebuilds too.
         touched = path.stat().st_mtime_ns
-        archive = tree.archives[path] = zipfile.ZipFile(path)
+        tree.archives[path] = zipfile.ZipFile(path)
     except OSError as error:
         tree.faults.append(f"'{_shown(path)}' cannot be read ({error.strerror or error})")
         return
     except Exception as error:  # damaged lists of contents raise nearly anything
         tree.faults.append(f"'{_shown(path)}' is no zip archive, or a damaged one ({error})")
         return
-    for info in archive.infolist():
-        if info.is_dir() or info.filename.endswith("\\"):
-            continue
-        name = normal(info.filename)
-        if name is None:
-            tree.outside.append(info.filename)
-            continue
-        parts = name.split("/")
-        kept = {part for part in parts[:-1] if system_folder(part)}
-        if kept or any(hidden(part) for part in parts):
-            tree.system |= kept
-            continue
+    found = contents(tree.archives[path])
+    tree.system |= found.system
+    tree.outside += found.outside
+    for name, info in found.files:
         suffix = suffix_of(name)
         if suffix not in IMAGE_SUFFIXES:
             tree.others[suffix] += 1
         elif wanted(prefix + name):
             stamp = f"{info.file_size} {info.CRC:08x} {touched}"
             tree.entries.append(Entry(prefix + name, stamp, path, info.filename))
-
-
-def _unpacked(archive: zipfile.ZipFile, member: str) -> bytes:
-    info = archive.getinfo(member)
-    if info.flag_bits & ENCRYPTED:
-        raise BadImageError("is encrypted; unpack its archive with the password first")
-    try:
-        return archive.read(info)
-    except NotImplementedError as error:
-        method = f"method {info.compress_type}"
-        raise BadImageError(
-            f"is packed in a way that is not read here ({method}); unpack its archive first"
-        ) from error
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # a bad CRC, a header that is not there, zlib's own
-        raise BadImageError(f"is truncated or damaged ({error})") from error
 
 
 def _files_were(count: int) -> str:
