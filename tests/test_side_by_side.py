@@ -21,9 +21,9 @@ DEFAULT = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 
 
 @pytest.fixture
 def environment(tmp_path):
-    """Nothing of OpenMP is set, and the runs of this test see each other."""
+    """Nothing of OpenMP is set, and the runs of this test see only each other."""
     runtime = tmp_path / "runtime"
-    runtime.mkdir()
+    runtime.mkdir(mode=0o700)  # else it is not taken
     kept = {k: v for k, v in os.environ.items() if k not in (*COUNTS, *SPINNING)}
     return {**kept, "XDG_RUNTIME_DIR": str(runtime), "PYTHONPATH": str(REPOSITORY)}
 
