@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gan_lab.engine.clock import Clock
+from gan_lab.loggers.delivery import Delivery, Tracker
 from gan_lab.storage.run_folder import RunFolder
 
-
-class Tracker(Protocol):
-    """A tracking service; the x-axis is images seen."""
-
-    def record(self, values: Mapping[str, float], clock: Clock) -> None:
-        """Log values by key; raises where the service takes nothing, and then has nothing of this record."""
-
-    def received(self, values: Mapping[str, float], clock: Clock) -> bool:
-        """Whether the service has this record, the last one, looked up where it keeps it."""
-
-    def picture(self, key: str, path: Path, clock: Clock) -> None:
-        """Log a PNG file under a key."""
-
-    def close(self, exit_code: int) -> None:
-        """Finish the run at the service; called once, also after a failure."""
+log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Writes records and hands them on.
+    """Writes records and hands them on; where there is no room for them they wait, and training goes on.
 
     Args:
         folder: the run folder.
@@ -37,7 +25,12 @@ class Reporter:
 
     def __init__(self, folder: RunFolder, trackers: Sequence[Tracker] = ()) -> None:
         self.folder = folder
-        self.trackers = list(trackers)
+        self.deliveries = [Delivery(tracker) for tracker in trackers]
+        self._in_trouble = False
+
+    def add(self, trackers: Sequence[Tracker]) -> None:
+        """Hand on to these too from now on."""
+        self.deliveries += [Delivery(tracker) for tracker in trackers]
 
     def record(
         self,
@@ -46,34 +39,50 @@ class Reporter:
         *,
         protocol: Mapping[str, Any] | None = None,
     ) -> None:
-        """Log values under the clock's counters; a metric comes with its protocol."""
+        """Log values under the clock's counters; a metric comes with its protocol.
+
+        Raises:
+            GanLabError: if a tracker took its first record without a word and does not have it.
+        """
         line: dict[str, Any] = {**clock.counters(), **values}
         # JSON has no NaN: a value that is not finite is written as null.
         if not all(map(math.isfinite, values.values())):
             line |= {key: None for key, value in values.items() if not math.isfinite(value)}
         if protocol is not None:
             line["protocol"] = dict(protocol)
-        self.folder.append(line)
-        for tracker in self.trackers:
-            tracker.record(values, clock)
+        self._append(line)
+        for delivery in self.deliveries:
+            delivery.record(values, clock)
 
     def picture(self, clock: Clock, key: str, path: Path) -> None:
         """Log a PNG file that lies in the run folder."""
-        for tracker in self.trackers:
-            tracker.picture(key, path, clock)
+        for delivery in self.deliveries:
+            delivery.picture(key, path, clock)
 
     def close(self, exit_code: int) -> None:
-        """Finish at every service, whatever one of them raises."""
-        errors: list[Exception] = []
+        """Finish at every service.
+
+        Raises:
+            OSError: if records still wait for room in metrics.jsonl.
+        """
+        deliveries, self.deliveries = self.deliveries, []
         try:
             self.folder.flush()
+        finally:
+            for delivery in deliveries:
+                delivery.close(exit_code)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        try:
+            self.folder.append(line)
         except OSError as error:
-            errors.append(error)
-        for tracker in self.trackers:
-            try:
-                tracker.close(exit_code)
-            except Exception as error:
-                errors.append(error)
-        self.trackers = []
-        if errors:
-            raise errors[0]
+            if not self._in_trouble:
+                log.warning(
+                    f"{self.folder.metrics}: a record could not be written ({error.strerror or error}); "
+                    "training goes on, and records wait until there is room."
+                )
+            self._in_trouble = True
+            return
+        if self._in_trouble:
+            log.info(f"{self.folder.metrics}: all records that waited are written.")
+        self._in_trouble = False

@@ -239,9 +239,10 @@ class _Run:
         """Open the chosen trackers, before the data: a missing login must not cost an hour of statistics."""
         if state is not None:  # trackers continue from what is left
             self.drop_what_came_later(state)
-        self.run.reporter.trackers = build_trackers(
+        trackers = build_trackers(
             self.config, folder=self.folder, command=self.command, identity=self.run.identity
         )
+        self.run.reporter.add(trackers)
 
     def load(self, source: Any, state: Mapping[str, Any] | None) -> ImageSet:
         """The images to train on, with what is to be said about them."""
