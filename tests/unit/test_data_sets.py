@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 
 from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.celeba import Celeba
 from gan_lab.data.sets.cifar import CLASSES, Cifar10
 from gan_lab.data.sets.fashion_mini import FashionMini, fashion_mini_indices
@@ -206,6 +207,62 @@ def test_a_batch_that_would_run_code_is_refused(cifar_batches):
     (cifar_batches / "data_batch_3").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(DataError, match="data_batch_3' is truncated or damaged"):
         Cifar10(root=str(cifar_batches)).load("train")
+
+
+def test_an_archive_writes_nothing_and_is_read_nowhere_else(cifar_batches, tmp_path):
+    """Entries that lead out of it are not looked at, and links lead nowhere."""
+    folder = tmp_path / "in" / "data"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(pickle.dumps(batch(7)))
+    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
+        archive.add(cifar_batches / "test_batch", "../evil")
+        archive.add(cifar_batches / "test_batch", "/tmp/evil-of-cifar")
+        archive.add(cifar_batches, "cifar-10-batches-py")
+    images = Cifar10(root=str(folder)).load("train")
+    assert images.images[:5, 0, 0, 0].tolist() == [10, 11, 12, 13, 20]
+    assert [path.name for path in (tmp_path / "in").rglob("*")] == [
+        "data",
+        "cifar-10-python.tar.gz",
+    ]
+    assert not Path("/tmp/evil-of-cifar").exists()
+    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
+        for number in range(1, 6):
+            link = tarfile.TarInfo(f"cifar-10-batches-py/data_batch_{number}")
+            link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
+            archive.addfile(link)
+    with pytest.raises(DataError, match=r"cifar-10-python.tar.gz' is truncated or damaged"):
+        Cifar10(root=str(folder)).load("train")
+
+
+def test_a_batch_may_not_even_name_other_codecs(cifar_batches):
+    content = b"c_codecs\nencode\n(Vx\nVrot13\ntR."
+    (cifar_batches / "data_batch_3").write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"data_batch_3' is truncated or damaged \(it names the codec rot13"
+    ):
+        Cifar10(root=str(cifar_batches)).load("train")
+
+
+def test_cifar_folders_that_are_no_classes_are_left_out_and_said(cifar_tree):
+    (cifar_tree / "train" / "unicorn").mkdir()
+    Image.new("RGB", (32, 32)).save(cifar_tree / "train" / "unicorn" / "1.png")
+    images = Cifar10(root=str(cifar_tree)).load("train")
+    assert len(images) == 30
+    assert (
+        "1 image lies in no folder of CIFAR-10's classes, such as 'unicorn/1.png'"
+        in images.notes[1]
+    )
+    assert images.sentences()[1].startswith("10 classes: airplane (3), automobile (3)")
+
+
+def test_many_classes_are_counted_in_one_sentence():
+    labels = torch.arange(100).repeat(2)[:150]
+    classes = tuple(f"c{n}" for n in range(100))
+    pixels = torch.zeros(150, 1, 8, 8, dtype=torch.uint8)
+    told = ImageSet("many", "train", pixels, labels, classes, "f").sentences()
+    assert told[0] == "many (train): 150 images"
+    assert told[1].startswith("100 classes of 1 to 2 images: c0 (2), c1 (2), ")
+    assert told[1].endswith(" and 88 more.")
 
 
 @pytest.fixture

@@ -132,17 +132,14 @@ class Cifar10:
 
     def _chosen(self, tree: Tree, split: str) -> tuple[dict[int, int], tuple[str, ...]]:
         """Return each image's label by its place in the tree, and what is to be said of the rest."""
-        names = [entry.name for entry in tree.entries]
-        owner = f"data={self.name}"
-        arranged = by_folders(names or ["none"], root=tree.root, wanted=split, owner=owner)
         chosen: dict[int, int] = {}
         strange = []
-        for index, (found, below) in enumerate(zip(arranged.splits, arranged.below)):
-            title = below.split("/")[0]
-            if found == split and "/" in below and title in CLASSES:
+        for index, name in self._below(tree, split):
+            title, slash, _ = name.partition("/")
+            if slash and title in CLASSES:
                 chosen[index] = CLASSES.index(title)
-            elif found == split:
-                strange.append(below)
+            else:
+                strange.append(name)
         if not chosen:
             raise DataError(
                 f"data={self.name}: '{tree.root}' holds no images in {split}/<class>/ folders."
@@ -154,6 +151,16 @@ class Cifar10:
             f"{len(strange):,} {images} in no folder of CIFAR-10's classes, such as '{strange[0]}', "
             "and are left out.",
         )
+
+    def _below(self, tree: Tree, split: str) -> list[tuple[int, str]]:
+        """Return the split's images: place in the tree and name below the folder of the split."""
+        names = [entry.name for entry in tree.entries]
+        if not names:
+            return []
+        owner = f"data={self.name}"
+        found = by_folders(names, root=tree.root, wanted=split, owner=owner)
+        pairs = zip(found.splits, found.below, strict=True)
+        return [(index, below) for index, (its, below) in enumerate(pairs) if its == split]
 
 
 def _find(place: Path, split: str) -> _Source | None:
