@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.engine.clock import Clock
+from gan_lab.engine.exchange import largest
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
 
 AGREE_ROUNDS = 10
+LIMIT = 0
 
 
 class Limits(AfterRound):
@@ -50,10 +50,18 @@ class Limits(AfterRound):
 
         Clocks and signals differ between ranks, and a rank that stops alone leaves the others waiting for ever.
         """
-        stop = self.run.interrupts.pending is not None or self.run.stop.reached(module.clock)
+        # A number that ranks compare: none, a limit, a signal (which counts more); so all end for the same reason.
+        reason = -1
+        if self.run.interrupts.pending is not None:
+            reason = self.run.interrupts.pending
+        elif self.run.stop.reached(module.clock):
+            reason = LIMIT
         if self.ranks > 1:
-            wish = torch.tensor([float(stop)], device=module.device)
-            torch.distributed.all_reduce(wish)
-            stop = bool(wish.item())
-        if stop:
-            module.trainer.should_stop = True
+            reason = largest(reason, module.device)
+        if reason > LIMIT:
+            self.run.interrupts.pending = reason
+        if reason < LIMIT:
+            return
+        if module.clock.iteration % module.options.log_every_rounds:
+            module.share_meter()  # the rounds since the last record; all ranks are here
+        module.trainer.should_stop = True

@@ -26,6 +26,10 @@ class WeightsError(GanLabError):
     """The weights of a feature extractor are missing, damaged or unusable."""
 
 
+class RankError(GanLabError):
+    """Another process of the run has ended, so this one cannot go on."""
+
+
 class CheckpointError(GanLabError):
     """A checkpoint or run folder is missing, damaged or of another run."""
 

@@ -9,6 +9,8 @@ from itertools import chain, islice
 import torch
 from torch import Tensor
 
+from gan_lab.engine.exchange import average
+
 Values = dict[str, list[Tensor | tuple[Tensor, ...]]]
 """Values of some rounds by name, on the device; a tuple has the norms of a vector's parts."""
 
@@ -46,6 +48,14 @@ class Meter:
             self.add(name, torch.linalg.vector_norm(torch.stack(list(parts))))
         else:
             self.values.setdefault(name, []).append(tuple(parts))
+
+    def average(self, ranks: int) -> None:
+        """Put the means over all ranks in the place of what was added; every rank must call it, and none captures."""
+        means = torch.stack([_numbers(values).mean() for values in self.values.values()])
+        average([means], ranks)
+        self.values = {
+            name: [mean] for name, mean in zip(self.values, means.unbind(), strict=True)
+        }
 
     def clear(self) -> None:
         """Forget everything since it was last read."""

@@ -151,7 +151,7 @@ class AdversarialModule(LightningModule):
         if options.channels_last:
             self.to(memory_format=torch.channels_last)
         self.precision_of_step = Precision(options.precision, self.device)
-        self.draws = Draws(self.device)
+        self.draws = Draws(self.device, rank=self.global_rank, ranks=self.ranks)
         self.dials = Dials(self.device if options.capture else None)
         self.script = list(self.steps())
         names = [step.name for step in self.script]
@@ -245,11 +245,18 @@ class AdversarialModule(LightningModule):
         if generators_move:
             self.average(size * self.ranks)
         clock.advance(size * self.ranks, generators_move)
-        if rounds_to_log == 1 and self.global_rank != 0:
-            self.meter.clear()  # only the first rank's is read
+        if rounds_to_log == 1:
+            self.share_meter()
         for callback in self.round_callbacks:
             if callback.due(clock):
                 callback.after_round(self)
+
+    def share_meter(self) -> None:
+        """Average what the ranks have logged, so that records are the whole batch's; the first rank keeps it."""
+        if self.ranks > 1 and self.meter:
+            self.meter.average(self.ranks)
+            if self.global_rank != 0:
+                self.meter.clear()
 
     def average(self, images: int) -> None:
         """Move the averages; `images` is the size of each round since the last generator update."""
@@ -266,7 +273,8 @@ class AdversarialModule(LightningModule):
         """One update of one player: the host's part, then the device's."""
         images = self.clock.images_seen
         want_norm = want_norm and step.every == 1
-        self.draws.begin(step.name, self.options.seed, self.global_rank, self.clock.iteration)
+        # One process' numbers, whatever the rank: each takes its part of the whole batch's.
+        self.draws.begin(step.name, self.options.seed, 0, self.clock.iteration)
         player.set_rate(images, self.dials)
         weights = {
             name: term.weight.at(images)

@@ -26,7 +26,7 @@ class Play:
         game: the module, for its networks.
         step: the step being played.
         batch: this micro-batch's tensors by name, such as `images` (N, C, H, W) in [-1, 1] and `labels` (N,).
-        draws: random tensors of the whole batch.
+        draws: random tensors of this rank's batch.
         start: index of this micro-batch's first sample in the whole batch.
         whole: the whole batch, for statistics that micro-batches must share.
     """

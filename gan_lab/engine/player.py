@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_lab.engine.dials import Dials
 from gan_lab.engine.ema import EMA
+from gan_lab.engine.exchange import average
 from gan_lab.engine.optimizers import build_optimizer, lazy_correction
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.schedule import Schedule
@@ -115,14 +116,7 @@ class Player:
 
     def average_gradients(self, ranks: int) -> None:
         """Average the gradients over ranks with one all-reduce."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        flat = torch.cat([g.reshape(-1) for g in gradients])
-        torch.distributed.all_reduce(flat)
-        flat /= ranks
-        for gradient, mean in zip(
-            gradients, flat.split([g.numel() for g in gradients]), strict=True
-        ):
-            gradient.copy_(mean.view_as(gradient))
+        average([p.grad for p in self.parameters if p.grad is not None], ranks)
 
     def step(self, precision: Precision, *, want_norm: bool) -> Sequence[Tensor]:
         """Unscale, clip, update and project; return norms of the gradients' parts before clipping if wanted."""

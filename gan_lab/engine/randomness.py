@@ -1,4 +1,4 @@
-"""Random numbers as a pure function of (seed, rank, iteration, purpose).
+"""Random numbers as a pure function of (seed, iteration, purpose).
 
 Every draw of a step has a purpose of its own, so that adding a penalty does not change the latents, and a resumed
 run needs no stored generator state. Seeds are hashed because torch's CPU generator keeps only the low 32 bits of a
@@ -31,11 +31,19 @@ def seed_default_generators(*words: object) -> None:
 class Draws:
     """The random tensors of steps, each drawn once for the whole batch under its purpose.
 
-    Micro-batches take slices of them, so gradient accumulation changes nothing. A step's tensors stay where they are
-    and are filled anew each time the step begins, so that a captured step finds them.
+    Ranks and micro-batches take slices of them, so neither several processes nor gradient accumulation changes a
+    number. A step's tensors stay where they are and are filled anew each time the step begins, so that a captured step
+    finds them.
+
+    Args:
+        device: where they lie.
+        rank: of this process.
+        ranks: processes that share the whole batch.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, rank: int = 0, ranks: int = 1) -> None:
+        self.rank = rank
+        self.ranks = ranks
         self.generator = torch.Generator(device=device)
         self.device = device
         self.key: tuple[object, ...] = ()
@@ -44,7 +52,7 @@ class Draws:
         self._steps: dict[str, dict[str, Tensor]] = {}
 
     def begin(self, step: str, *key: object) -> None:
-        """Draw the step's tensors anew; `key` tells when (seed, rank, iteration)."""
+        """Draw the step's tensors anew; `key` tells when (seed, iteration)."""
         self.step, self.key = step, (*key, step)
         self.whole = self._steps.setdefault(step, {})
         for purpose, tensor in self.whole.items():
@@ -55,12 +63,20 @@ class Draws:
     def draw(
         self, purpose: str, shape: Sequence[int], sampler: Callable[..., Tensor] = torch.randn
     ) -> Tensor:
-        """Return the whole batch's tensor for this purpose, drawn on first use or when its shape changes."""
+        """Return this rank's tensor for this purpose, drawn on first use or when its shape changes.
+
+        Args:
+            purpose: what it is for.
+            shape: (samples of this rank, ...).
+            sampler: torch.randn, torch.rand or their like.
+        """
+        mine = shape[0]
+        shape = (mine * self.ranks, *shape[1:])
         tensor = self.whole.get(purpose)
-        if tensor is None or tensor.shape != (*shape,):
+        if tensor is None or tensor.shape != shape:
             self.generator.manual_seed(seed_of(*self.key, purpose))
             tensor = torch.empty(*shape, device=self.device, dtype=torch.float32)
             sampler(*shape, generator=self.generator, out=tensor)
             self.whole[purpose] = tensor
             self._samplers[self.step, purpose] = sampler
-        return tensor
+        return tensor if self.ranks == 1 else tensor[self.rank * mine : (self.rank + 1) * mine]

@@ -1,13 +1,21 @@
-"""SIGINT and SIGTERM: during training they wait for the round to end; outside they stop at once."""
+"""Signals that end a run: during training they wait for the round to end, outside they stop at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+# A hang-up (a terminal that was closed), Ctrl-C, a polite kill, and what schedulers send before the time is up.
+# The codes are those that a shell shows for a process that such a signal has killed.
+EXIT_CODES = {
+    getattr(signal, name): 128 + getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1")
+    if hasattr(signal, name)  # Windows knows two of them
+}
 
 
 class Interrupted(BaseException):
@@ -17,14 +25,16 @@ class Interrupted(BaseException):
         self.number = number
         self.name = signal.Signals(number).name
         self.exit_code = EXIT_CODES[signal.Signals(number)]
-        super().__init__(f"stopped by {self.name}")
+        super().__init__(f"Stopped by {self.name}.")
 
 
 class Interrupts:
-    """Catches SIGINT and SIGTERM while it is entered.
+    """Catches the signals while it is entered.
 
     `deferred` says that a signal shall only be noted (`pending`) because a round is running: a round cut in the middle
-    would leave a discriminator that has moved and a generator that has not. A second SIGINT stops at once.
+    would leave a discriminator that has moved and a generator that has not. Signals come in twos and threes (of the
+    terminal, the shell and the scheduler), so a further one changes nothing; a second SIGINT, of a person, stops at
+    once.
     """
 
     def __init__(self) -> None:
@@ -37,16 +47,15 @@ class Interrupts:
         return self
 
     def install(self) -> None:
-        """Set the handlers; again where a library has set its own (Lightning does at the start of fit)."""
+        """Set the handlers."""
         if threading.current_thread() is not threading.main_thread():
             return  # Python delivers signals to the main thread only
         for number in EXIT_CODES:
             before = signal.getsignal(number)
-            # A shell starts background jobs with SIGINT ignored; that wish is kept.
-            if before is signal.SIG_IGN:
-                continue
-            self._before.setdefault(number, before)
-            signal.signal(number, self._handle)
+            # A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP; that wish is kept.
+            if before is not signal.SIG_IGN:
+                self._before.setdefault(number, before)
+                signal.signal(number, self._handle)
 
     def __exit__(
         self,
@@ -60,12 +69,27 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.deferred and self.pending is None:
+        first = self.pending is None
+        if first:
             self.pending = number
-            return
-        raise Interrupted(number)
+        if (first and not self.deferred) or (number == signal.SIGINT and not first):
+            raise Interrupted(number)
 
     def check(self) -> None:
         """Raise Interrupted if a signal was noted."""
         if self.pending is not None:
             raise Interrupted(self.pending)
+
+
+def end_at_signals() -> None:
+    """Let signals end the process with a sentence while its libraries are imported; nothing can be lost yet."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        with suppress(OSError):  # nobody may be there to read it
+            os.write(2, f"{Interrupted(number)}\n".encode())
+        os._exit(EXIT_CODES[signal.Signals(number)])
+
+    for number in EXIT_CODES:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
