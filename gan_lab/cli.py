@@ -6,11 +6,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from runpy import run_module
 
 from gan_lab import __version__
 from gan_lab.common.errors import nearest
 from gan_lab.process.console import speaking
+from gan_lab.process.interrupts import end_at_signals
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Hand the rest of the command line to one command, importing nothing of the others."""
+    if arguments is None:
+        end_at_signals()
     with speaking():
         return _run(list(sys.argv[1:] if arguments is None else arguments))
 
@@ -41,19 +43,7 @@ def _run(given: list[str]) -> int:
         near = nearest(command, COMMANDS) or f"; choose one of {', '.join(COMMANDS)}."
         log.error(f"gan-lab {command}: no such command{near}")
         return 2
-    if command == "train":
-        # As `python -m gan_lab.train`, so that ranks of strategy=ddp can be started with the same command.
-        sys.argv = ["gan_lab.train", *rest]
-        return _as_program("gan_lab.train")
     return int(import_module(f"gan_lab.{command}").main(rest))
-
-
-def _as_program(module: str) -> int:
-    try:
-        run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
 
 
 def usage() -> str:

@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_lab.process.interrupts import end_at_signals
+
+if __name__ == "__main__":
+    end_at_signals()  # before the slow imports; run_command takes over
+
 import hydra
 from omegaconf import DictConfig
 

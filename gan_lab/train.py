@@ -8,6 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gan_lab.process.interrupts import end_at_signals
+
+if __name__ == "__main__":
+    end_at_signals()  # before the slow imports; run_command takes over
+
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf

@@ -91,7 +91,7 @@ def test_nobody_reads(tmp_path, kind):
         os.close(reading)
 
 
-def on_a_terminal(folder, *before):
+def on_a_terminal(folder, *before, options=()):
     """The command as the leader of a session whose terminal is a new pty; returns it and the pty's other end."""
     master, slave = pty.openpty()
 
@@ -100,7 +100,7 @@ def on_a_terminal(folder, *before):
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(
-        [*before, *COMMAND, f"hydra.run.dir={folder}/run"],
+        [*before, *COMMAND, *options, f"hydra.run.dir={folder}/run"],
         cwd=REPOSITORY, stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal,
     )  # fmt: skip
     os.close(slave)

@@ -20,7 +20,7 @@ from gan_lab.common.errors import ConfigError, GanLabError, nearest
 from gan_lab.config.lightning import refusal
 from gan_lab.config.paths import quote_paths
 from gan_lab.process.console import speaking
-from gan_lab.process.interrupts import Interrupted
+from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.threads import starting
 
 log = logging.getLogger(__name__)
@@ -87,10 +87,14 @@ def run_command(
         prepare: rewrites the command line first.
 
     Returns:
-        0; 1 for a failed run, 2 for a wrong command line, 130 and 143 for SIGINT and SIGTERM.
+        0; 1 for a failed run, 2 for a wrong command line, 128 and a signal's number after one that ends runs.
     """
     with speaking():
-        return _run(name, job, arguments, prepare=prepare)
+        try:
+            with Interrupts():
+                return _run(name, job, arguments, prepare=prepare)
+        except Interrupted as stop:
+            return _fail(str(stop), stop.exit_code)
 
 
 def _run(
@@ -113,10 +117,6 @@ def _run(
         _call(job, arguments)
     except GanLabError as error:
         return _fail(str(error), error.exit_code)
-    except Interrupted as stop:
-        return _fail(f"Stopped by {stop.name}.", stop.exit_code)
-    except KeyboardInterrupt:
-        return _fail("Stopped by SIGINT.", 130)
     except SystemExit as stop:  # how argparse ends, and a multirun that must not go on
         return stop.code if isinstance(stop.code, int) else 1
     except (HydraException, OmegaConfBaseException) as error:

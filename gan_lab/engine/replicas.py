@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
@@ -11,36 +11,56 @@ from lightning.pytorch.strategies import DDPStrategy
 from gan_lab.engine.exchange import exchange, take_from_first
 
 
+class Place(Protocol):
+    """Where a process stands among those that train together; process/ranks.py finds it."""
+
+    @property
+    def rank(self) -> int:
+        """Of this process among all."""
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+
+    @property
+    def local(self) -> int:
+        """Its number on its machine."""
+
+    @property
+    def node(self) -> int:
+        """Its machine's number."""
+
+    @property
+    def address(self) -> str:
+        """Of rank 0's machine."""
+
+    @property
+    def port(self) -> int:
+        """Where rank 0 is found."""
+
+
 class KnownPlace(ClusterEnvironment):
     """Tells Lightning which process this is, so that it asks no scheduler and no variable of the environment.
 
     Args:
-        rank: of this process among all.
-        size: how many processes there are.
-        local: its number on its machine.
-        node: its machine's number.
-        address: of rank 0's machine.
-        port: where rank 0 is found.
+        place: of this process.
     """
 
     creates_processes_externally = True
 
-    def __init__(
-        self, *, rank: int, size: int, local: int, node: int, address: str, port: int
-    ) -> None:
+    def __init__(self, place: Place) -> None:
         super().__init__()
-        self._rank, self._size, self._local, self._node = rank, size, local, node
-        self._address, self._port = address, port
+        self.place = place
 
     @property
     def main_address(self) -> str:
         """Where rank 0 is."""
-        return self._address
+        return self.place.address
 
     @property
     def main_port(self) -> int:
         """Where rank 0 listens."""
-        return self._port
+        return self.place.port
 
     @staticmethod
     def detect() -> bool:
@@ -49,25 +69,25 @@ class KnownPlace(ClusterEnvironment):
 
     def world_size(self) -> int:
         """All processes."""
-        return self._size
+        return self.place.size
 
     def set_world_size(self, size: int) -> None:
         """It is known."""
 
     def global_rank(self) -> int:
         """Of all processes."""
-        return self._rank
+        return self.place.rank
 
     def set_global_rank(self, rank: int) -> None:
         """It is known."""
 
     def local_rank(self) -> int:
         """On its machine."""
-        return self._local
+        return self.place.local
 
     def node_rank(self) -> int:
         """Of its machine."""
-        return self._node
+        return self.place.node
 
 
 class Replicas(DDPStrategy):

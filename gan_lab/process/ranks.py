@@ -141,11 +141,6 @@ def first_node(listed: str) -> str:
     return name + first
 
 
-def first_rank(ranks: int) -> bool:
-    """Whether this process writes files and speaks: true of rank 0 and of a single process."""
-    return ranks_of(ranks).first
-
-
 def place_of(config: Mapping[str, Any]) -> Ranks:
     """This process' place in the run of a composed configuration."""
     devices = (config.get("strategy") or {}).get("devices", 1)

@@ -22,6 +22,7 @@ from gan_lab.config.resume import Command, override_key, write_command
 from gan_lab.config.schema import lookup
 from gan_lab.process.cores import processors
 from gan_lab.process.interrupts import Interrupted
+from gan_lab.process.ranks import place_of
 from gan_lab.run.training import run_training
 from gan_lab.storage.run_folder import RunFolder
 
@@ -47,10 +48,10 @@ def run_job(config: DictConfig) -> float | None:
     )
     try:
         plain = _plain(config)
-        if sweep and lookup(plain, "strategy.devices") != 1:
+        if sweep and not place_of(plain).own:
             raise ConfigError(
-                f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: each rank would start the whole sweep "
-                "again; run the jobs one by one, or under a launcher such as submitit."
+                f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: the launcher has started several "
+                "processes, and each would run the whole sweep; leave the launcher out, and each job starts its own."
             )
         metric = run_training(plain, folder, command).metric
         return math.inf if metric is not None and math.isnan(metric) else metric

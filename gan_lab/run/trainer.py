@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities import rank_zero_only
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers.logger import Logger
@@ -15,9 +17,10 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfi
 
 from gan_lab.common.errors import GanLabError
 from gan_lab.config.lightning import processes
-from gan_lab.engine.replicas import Replicas
-from gan_lab.process.interrupts import Interrupts
+from gan_lab.engine.replicas import KnownPlace, Replicas
 from gan_lab.process.machine import device_of
+from gan_lab.process.ranks import Ranks
+from gan_lab.run.together import Meeting
 
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 
@@ -28,28 +31,37 @@ def make_trainer(
     *,
     folder: Path,
     logger: Logger | None = None,
+    meeting: Meeting | None = None,
 ) -> Trainer:
     """Lightning's trainer with everything switched off that the engine does itself.
+
+    It asks neither a scheduler nor the environment who it is, sets no handler of signals, and finds nothing to load.
 
     Args:
         config: resolved; `trainer` has what the user sets of Lightning's own.
         callbacks: in the order in which Lightning shall call them.
         folder: the run folder, where Lightning may leave files.
         logger: for callbacks that log through Lightning.
+        meeting: this process among the ranks of the run; None for a single process.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     for category in (UserWarning, FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", category=category, module="lightning")
     wished = dict(config.get("trainer") or {})
-    return Trainer(
+    meeting = meeting or Meeting(Ranks())
+    vars(rank_zero_only)["rank"] = (
+        meeting.place.rank
+    )  # Lightning takes it from variables of any launcher
+    trainer = Trainer(
         accelerator="gpu" if device_of(config) == "cuda" else "cpu",
         devices=config["strategy"]["devices"],
-        strategy=Replicas() if processes(config) > 1 else "auto",
+        strategy=Replicas(meeting.wait) if processes(config) > 1 else "auto",
+        plugins=[KnownPlace(meeting.place)],
         callbacks=[*callbacks],
         logger=logger or False,
         profiler=make_profiler(wished.pop("profiler", None), folder),
-        default_root_dir=folder,
+        default_root_dir=folder / "lightning" / f"{datetime.now():%Y-%m-%d-%H-%M-%S.%f}",
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -59,6 +71,9 @@ def make_trainer(
         use_distributed_sampler=False,
         **wished,
     )
+    assert hasattr(trainer, "_signal_connector"), "Lightning sets its handlers in another place now"
+    trainer._signal_connector = OurSignals()  # type: ignore[assignment]
+    return trainer
 
 
 def make_profiler(name: str | None, folder: Path) -> Profiler | None:
@@ -81,16 +96,19 @@ def fit(trainer: Trainer, game: Any, data: Any) -> None:
         ) from error
 
 
-class SignalsAfterLightning(Callback):
-    """Sets our handlers again after Lightning has set its own, which end a run by SIGTERM with exit code 0."""
+class OurSignals:
+    """Stands where Lightning keeps its handlers of signals, and sets none.
 
-    def __init__(self, interrupts: Interrupts) -> None:
-        self.interrupts = interrupts
+    Lightning's end a run by SIGTERM with exit code 0, and save and requeue a job of SLURM by themselves.
+    """
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Lightning has set its own by now."""
-        del trainer, pl_module
-        self.interrupts.install()
+    received_sigterm = False
+
+    def register_signal_handlers(self) -> None:
+        """Ours are in force already."""
+
+    def teardown(self) -> None:
+        """And stay so."""
 
 
 class CountRounds(Callback):

@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,15 @@ from gan_lab.loggers.lightning import ReporterLogger
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
-from gan_lab.process.ranks import first_rank
+from gan_lab.process.ranks import Ranks, place_of
 from gan_lab.process.threads import Party, sharing
 from gan_lab.run.callbacks import foreign, make_callbacks, ours
 from gan_lab.run.known_data import compare_images, identity_of
 from gan_lab.run.resuming import Resumed, resumed, run_to_resume, settle
-from gan_lab.run.trainer import CountRounds, SignalsAfterLightning, fit, make_trainer
+from gan_lab.run.together import Following, together
+from gan_lab.run.trainer import CountRounds, fit, make_trainer
 from gan_lab.run.words import conclude, introduce
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import describe_environment, other_threads
 from gan_lab.storage.files import remove_leftovers, write_whole
 from gan_lab.storage.run_folder import RunFolder
@@ -64,7 +66,10 @@ class Result:
 
 
 def run_training(
-    config: dict[str, Any], folder: str | Path, command: Command | None = None
+    config: dict[str, Any],
+    folder: str | Path,
+    command: Command | None = None,
+    following: Following | None = None,
 ) -> Result:
     """Train, evaluate and record one run.
 
@@ -72,16 +77,17 @@ def run_training(
         config: resolved, plain containers, as composed from conf/train.yaml.
         folder: the run folder; made if missing.
         command: how it was asked for.
+        following: set in a rank that another has started.
 
     Raises:
         GanLabError: one sentence; nothing that was saved before is lost.
-        Interrupted: after SIGINT or SIGTERM, when the round was finished and saved.
+        Interrupted: after a signal, when the round was finished and saved.
     """
     command = command or Command()
     run = RunFolder(folder)
-    first = first_rank(processes(config))
-    with Conversation(quiet=not first) as conversation, Interrupts() as interrupts:
-        return _Run(config, run, command, interrupts, conversation).go()
+    place = place_of(config)
+    with Conversation(quiet=not place.first) as conversation, Interrupts() as interrupts:
+        return _Run(config, run, command, interrupts, conversation, place, following).go()
 
 
 class _Run:
@@ -94,12 +100,16 @@ class _Run:
         command: Command,
         interrupts: Interrupts,
         conversation: Conversation,
+        place: Ranks,
+        following: Following | None,
     ) -> None:
         self.config = config
         self.folder = folder
         self.command = command
         self.interrupts = interrupts
-        self.first = first_rank(processes(config))
+        self.place = place
+        self.first = place.first
+        self.following = following
         self.conversation = conversation
         self.say = log.info
         self.found: Resumed | None = None
@@ -155,6 +165,9 @@ class _Run:
 
     def resume(self) -> dict[str, Any] | None:
         """The checkpoint to go on from; its run's configuration replaces most of this one."""
+        if self.following is not None:  # the first rank has settled both
+            path = self.following.checkpoint
+            return None if path is None else load_checkpoint(Path(path))
         wish = self.config.get("resume")
         self.found = resumed(wish, self.folder, alone=self.first)
         if self.found is None:
@@ -167,6 +180,7 @@ class _Run:
             # From Python it is not known which options were set on purpose.
             everything=wish == "auto" or not self.command.overrides,
         )
+        self.place = place_of(self.config)
         return self.found.state
 
     def open_folder(self, parts: Parts) -> None:
@@ -310,14 +324,33 @@ class _Run:
         watching = ours(self.callbacks) if self.first else []
         others = foreign(self.callbacks)
         game.round_callbacks = [*watching, limits]
-        every = [SignalsAfterLightning(self.interrupts), *watching, limits]
+        every: list[Any] = [*watching, limits]
         logger = None
         if others:
             every = [CountRounds(), *every, *others]
             logger = ReporterLogger(run.reporter if self.first else None, lambda: game.clock)
-        trainer = make_trainer(self.config, every, folder=self.folder.path, logger=logger)
         self.interrupts.deferred = True
         try:
-            fit(trainer, game, data)
+            with together(
+                self.place,
+                self.config["strategy"]["devices"],
+                task=self.task(),
+                following=self.following,
+                interrupts=self.interrupts,
+            ) as meeting:
+                trainer = make_trainer(
+                    self.config, every, folder=self.folder.path, logger=logger, meeting=meeting
+                )
+                fit(trainer, game, data)
         finally:
             self.interrupts.deferred = False
+
+    def task(self) -> dict[str, Any]:
+        """What the ranks that this process starts must know."""
+        return {
+            "config": self.config,
+            "folder": str(self.folder.path.absolute()),
+            "group": self.command.group and str(self.folder.path.parent.absolute()),
+            "command": asdict(self.command),
+            "checkpoint": None if self.found is None else str(self.folder.last.absolute()),
+        }

@@ -21,8 +21,7 @@ def introduce(game: Any, say: Say, *, ranks: int) -> None:
         say(f"{name}: {count:,} parameters")
     if ranks > 1:
         say(
-            f"{ranks} processes train together. Losses, logits and gradient norms in the log are those of the first "
-            "one's share of each batch; speeds and metrics are of all."
+            f"{ranks} processes train together, each on its share of every batch. The log shows means over all of them."
         )
     for warning in [*game.warnings(), *accumulation_warning(game)]:
         say(f"Warning: {warning}")
