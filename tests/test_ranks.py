@@ -20,7 +20,7 @@ from gan_lab.run.together import free_port
 from tests.conftest import REPOSITORY, batches, dcgan, gradients_of, play_rounds, wgan_gp  # noqa: F401
 from tests.test_signals import PHASES, iteration, reach, started, state
 
-WORKER = """
+REPLICA = """
 import os, sys, torch
 from tests.conftest import batches, dcgan, play_rounds, wgan_gp
 from gan_lab.penalties.gradient import R1
@@ -55,7 +55,7 @@ def test_two_ranks_compute_the_numbers_of_one_process(tmp_path, game):
     port = free_port()
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER.replace("GAME", GAMES[game]), str(tmp_path / "two.pt")],
+            [sys.executable, "-c", REPLICA.replace("GAME", GAMES[game]), str(tmp_path / "two.pt")],
             env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
                  "MASTER_PORT": str(port)},
             stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
@@ -114,7 +114,9 @@ def test_ddp_from_the_command_line(tmp_path, program):
 DDP = ["debug=tiny", "strategy=ddp", "strategy.accelerator=cpu", "logger=none"]
 
 
-@pytest.mark.parametrize("how", ["python -c", "standard input"])
+@pytest.mark.parametrize(
+    "how", ["python -c", pytest.param("standard input", marks=pytest.mark.slow)]
+)
 def test_ranks_start_from_anywhere(tmp_path, how):
     """Lightning would run the caller's program again, which these have not."""
     program = (
@@ -153,7 +155,7 @@ def training_on_two(folder):
     return process, other
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_signal_to_one_rank_stops_all(tmp_path, rank):
     process, other = training_on_two(tmp_path / "run")
     os.kill((process.pid, other)[rank], signal.SIGTERM)
@@ -184,6 +186,7 @@ def test_a_killed_rank_ends_the_run_in_a_sentence(tmp_path):
     assert (state(folder)["state"], iteration(folder)) == ("finished", rounds)
 
 
+@pytest.mark.slow
 def test_ranks_do_not_outlive_the_first(tmp_path):
     process, other = training_on_two(tmp_path / "run")
     process.kill()
@@ -197,7 +200,6 @@ def test_ranks_do_not_outlive_the_first(tmp_path):
 
 def test_a_rank_that_fails_before_they_meet(tmp_path, monkeypatch):
     """Its own sentence is the run's."""
-    monkeypatch.setenv("GAN_LAB_TEST_BREAKS", "1")
     place = tmp_path / "sitecustomize.py"
     place.write_text(
         "import os, sys\n"
@@ -228,7 +230,7 @@ def launched(folder, launcher, rank, port):
     return started(folder, DDP, env=environment)
 
 
-@pytest.mark.parametrize("launcher", ["torchrun", "srun"])
+@pytest.mark.parametrize("launcher", [pytest.param("torchrun", marks=pytest.mark.slow), "srun"])
 def test_ranks_of_a_launcher(tmp_path, launcher):
     port = free_port()
     both = [launched(tmp_path / "run", launcher, rank, port) for rank in range(2)]
@@ -242,7 +244,7 @@ def test_ranks_of_a_launcher(tmp_path, launcher):
 STRAY = {
     "an earlier launch": {"LOCAL_RANK": "3", "RANK": "3", "WORLD_SIZE": "8"},
     "a batch script": {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"},
-    "an interactive step": {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"},
+    "an interactive step": {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"},
 }  # fmt: skip
 
 
