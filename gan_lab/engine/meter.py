@@ -53,9 +53,7 @@ class Meter:
         """Put the means over all ranks in the place of what was added; every rank must call it, and none captures."""
         means = torch.stack([_numbers(values).mean() for values in self.values.values()])
         average([means], ranks)
-        self.values = {
-            name: [mean] for name, mean in zip(self.values, means.unbind(), strict=True)
-        }
+        self.values = {name: [mean] for name, mean in zip(self.values, means.unbind(), strict=True)}
 
     def clear(self) -> None:
         """Forget everything since it was last read."""
