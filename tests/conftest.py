@@ -68,6 +68,15 @@ def shared_data() -> Path:
     return folder
 
 
+CHOSEN = {
+    "seed": 0,
+    "accumulate": 1,
+    "ema_half_life_kimg": 10.0,
+    "ema_rampup": 0.05,
+    "log_every_rounds": 50,
+}
+
+
 def adam(lr=2e-4, betas=(0.5, 0.999)):
     return OptimizerOptions(torch.optim.Adam, schedule(lr, "lr"), None, {"betas": betas})
 
@@ -90,7 +99,7 @@ def dcgan(*, width=8, resolution=32, penalty=None, norm="batch", dropout=0.0, **
         penalty=penalty or {},
     )
     game.options = TrainingOptions(
-        optimizers={"generator": adam(), "discriminator": adam()}, **options
+        **{**CHOSEN, **options}, optimizers={"generator": adam(), "discriminator": adam()}
     )
     return game
 
@@ -112,7 +121,7 @@ def wgan_gp(*, width=8, networks=None, n_critic=5, **options):
     )
     rates = adam(1e-4, (0.0, 0.9))
     game.options = TrainingOptions(
-        optimizers={"generator": rates, "discriminator": rates}, **options
+        **{**CHOSEN, **options}, optimizers={"generator": rates, "discriminator": rates}
     )
     return game
 

@@ -90,3 +90,10 @@ def test_it_trains_by_the_public_api(twins):
     assert values["loss/generators"] == pytest.approx(
         sum(v for k, v in values.items() if k.startswith("loss/generators/"))
     )
+
+
+def test_an_option_out_of_range_is_named_where_its_part_lies(tmp_path, capfd):
+    run = f"hydra.run.dir={tmp_path}/run"
+    for wrong in ("generator_b.width=0", "discriminator_a.dropout=1.5", "latent.dim=0"):
+        assert main([*COMMAND, wrong, "max_rounds=1", run]) == 2
+        assert capfd.readouterr().err.startswith(f"{wrong}: must lie in ")

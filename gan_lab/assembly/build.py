@@ -112,7 +112,7 @@ class _Builder:
         kind = kind or kind_of(path.partition(".")[0])
         # Each part draws its weights from a seed of its own: exchanging one leaves the others as they were.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.config.get("seed", 0), "weights", path))
+            torch.manual_seed(seed_of(self.config["seed"], "weights", path))
             return build_part(
                 path,
                 node,
@@ -179,14 +179,13 @@ class _Builder:
 
     def training_options(self, game: AdversarialModule) -> TrainingOptions:
         config = self.config
-        ema = config.get("ema") or {}
         return TrainingOptions(
             optimizers=self.optimizers([spec.name for spec in game.players()]),
-            seed=config.get("seed", 0),
-            accumulate=config.get("accumulate", 1),
-            ema_half_life_kimg=ema.get("half_life_kimg", 10.0),
-            ema_rampup=ema.get("rampup", 0.05),
-            log_every_rounds=config.get("log_every_rounds", 50),
+            seed=config["seed"],
+            accumulate=config["accumulate"],
+            ema_half_life_kimg=config["ema"]["half_life_kimg"],
+            ema_rampup=config["ema"]["rampup"],
+            log_every_rounds=config["log_every_rounds"],
         )
 
     def optimizers(self, players: Collection[str]) -> dict[str, OptimizerOptions]:
@@ -233,7 +232,9 @@ class _Builder:
                 check_type(f"{path}.{key}", value, float)
                 in_range(f"{path}.{key}", value, low=0)
             options[key] = value
-        rate = schedule(node.get("lr", 2e-4), f"{path}.lr")
+        if "lr" not in node:
+            raise ConfigError(f"{path}.lr: this option must be given.")
+        rate = schedule(node["lr"], f"{path}.lr")
         in_range(f"{path}.lr", max(rate.ends()), above=0)
         in_range(f"{path}.lr", min(rate.ends()), low=0)
         clip = node.get("clip_norm")

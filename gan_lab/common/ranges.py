@@ -17,7 +17,10 @@ def in_range(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> None:
-    """Raise ConfigError unless low <= value <= high and above < value < below; NaN never passes."""
+    """Raise ConfigError unless low <= value <= high and above < value < below; NaN never passes.
+
+    A part gives the option's bare name, such as `width`: who builds it puts before it where the part lies.
+    """
     if low <= value <= high and above < value < below:
         return
     left = f"({above:g}" if above > -math.inf else (f"[{low:g}" if low > -math.inf else "(-inf")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,33 +27,33 @@ from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What the engine needs to know beside the game.
+    """What the engine needs to know beside the game; conf/train.yaml has the defaults of what people choose.
 
     Attributes:
         optimizers: by player.
         seed: of every random draw in training.
         accumulate: micro-batches per update; each update descends the whole batch's mean.
+        ema_half_life_kimg: of averaged players, in thousands of images.
+        ema_rampup: the half-life is at most this share of the images seen.
+        log_every_rounds: gradient norms are computed in every so-many-th round only.
         precision: 32-true, bf16-mixed or 16-mixed.
         channels_last: the networks' memory format.
         compile: compile the networks; penalties on gradients run uncompiled.
         capture: record the device work of steps and replay it; needs optimizers that allow it.
-        ema_half_life_kimg: of averaged players, in thousands of images.
-        ema_rampup: the half-life is at most this share of the images seen.
-        log_every_rounds: gradient norms are computed in every so-many-th round only.
     """
 
-    optimizers: Mapping[str, OptimizerOptions] = field(default_factory=dict)
-    seed: int = 0
-    accumulate: int = 1
+    optimizers: Mapping[str, OptimizerOptions]
+    seed: int
+    accumulate: int
+    ema_half_life_kimg: float
+    ema_rampup: float
+    log_every_rounds: int
     precision: str = "32-true"
     channels_last: bool = False
     compile: bool = False
     capture: bool = False
-    ema_half_life_kimg: float = 10.0
-    ema_rampup: float = 0.05
-    log_every_rounds: int = 50
 
 
 def say_nothing(text: str) -> None:
@@ -81,12 +81,12 @@ class AdversarialModule(LightningModule):
     """
 
     Play: type[Play] = Play  # what this game's terms read
+    options: TrainingOptions  # set before the players are made
 
     def __init__(self, *, n_critic: Scalar = 1) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.n_critic = schedule(n_critic, "model.n_critic")
-        self.options = TrainingOptions()
         self.clock = Clock()
         self.meter = Meter()
         self.playing: dict[str, Player] = {}

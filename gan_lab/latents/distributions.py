@@ -27,7 +27,7 @@ class Normal:
     """
 
     def __init__(self, *, dim: int = 128) -> None:
-        in_range("latent.dim", dim, low=1)
+        in_range("dim", dim, low=1)
         self.dim = dim
 
     def from_normal(self, normal: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Uniform:
     """
 
     def __init__(self, *, dim: int = 100) -> None:
-        in_range("latent.dim", dim, low=1)
+        in_range("dim", dim, low=1)
         self.dim = dim
 
     def from_normal(self, normal: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class Minimax(Loss):
     """
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
-        in_range("loss.label_smoothing", label_smoothing, low=0, below=1)
+        in_range("label_smoothing", label_smoothing, low=0, below=1)
         self.label_smoothing = label_smoothing
 
     @override
@@ -150,7 +150,7 @@ class LeastSquares(Loss):
     def __init__(
         self, *, a: float = 0.0, b: float = 1.0, c: float = 1.0, label_smoothing: float = 0.0
     ) -> None:
-        in_range("loss.label_smoothing", label_smoothing, low=0, below=1)
+        in_range("label_smoothing", label_smoothing, low=0, below=1)
         self.a = a
         self.b = b
         self.c = c

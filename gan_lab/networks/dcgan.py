@@ -49,9 +49,9 @@ class DcganGenerator(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        one_of("generator.norm", norm, ("batch", "none"))
-        in_range("generator.dropout", dropout, low=0, below=1)
-        widths = _widths("generator", resolution, width=width, max_width=max_width)
+        one_of("norm", norm, ("batch", "none"))
+        in_range("dropout", dropout, low=0, below=1)
+        widths = _widths(resolution, width=width, max_width=max_width)
         # A norm takes away the mean of each channel, and with it any bias before the norm.
         bias = norm == "none"
         layers: list[nn.Module] = [
@@ -96,9 +96,9 @@ class DcganDiscriminator(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        one_of("discriminator.norm", norm, ("batch", "layer", "instance", "none"))
-        in_range("discriminator.dropout", dropout, low=0, below=1)
-        widths = _widths("discriminator", resolution, width=width, max_width=max_width)[::-1]
+        one_of("norm", norm, ("batch", "layer", "instance", "none"))
+        in_range("dropout", dropout, low=0, below=1)
+        widths = _widths(resolution, width=width, max_width=max_width)[::-1]
         layers: list[nn.Module] = [
             nn.Conv2d(channels, widths[0], 4, stride=2, padding=1),
             *_activation(nn.LeakyReLU(0.2), widths[0], norm="none", dropout=dropout),
@@ -119,12 +119,12 @@ class DcganDiscriminator(nn.Module):
         return DiscriminatorOutput(self.head(features), features)
 
 
-def _widths(player: str, resolution: int, *, width: int, max_width: int | None) -> list[int]:
+def _widths(resolution: int, *, width: int, max_width: int | None) -> list[int]:
     """Return the channels of the hidden layers at 4, 8, ..., resolution / 2 px."""
-    in_range(f"{player}.width", width, low=1)
+    in_range("width", width, low=1)
     if max_width is None:
         max_width = 8 * width
-    in_range(f"{player}.max_width", max_width, low=width)
+    in_range("max_width", max_width, low=width)
     return [min(width * 2**i, max_width) for i in reversed(range(doublings(resolution, "dcgan")))]
 
 

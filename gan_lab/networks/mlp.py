@@ -29,7 +29,7 @@ class MlpGenerator(nn.Module):
         self, *, resolution: int, channels: int, latent_dim: int, width: int = 1200
     ) -> None:
         super().__init__()
-        in_range("generator.width", width, low=1)
+        in_range("width", width, low=1)
         self.layers = nn.Sequential(
             _linear(latent_dim, width, bound=0.05),
             nn.ReLU(),
@@ -68,10 +68,10 @@ class MlpDiscriminator(nn.Module):
         input_dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        in_range("discriminator.width", width, low=1)
-        in_range("discriminator.pieces", pieces, low=1)
-        in_range("discriminator.dropout", dropout, low=0, below=1)
-        in_range("discriminator.input_dropout", input_dropout, low=0, below=1)
+        in_range("width", width, low=1)
+        in_range("pieces", pieces, low=1)
+        in_range("dropout", dropout, low=0, below=1)
+        in_range("input_dropout", input_dropout, low=0, below=1)
         self.body = nn.Sequential(
             nn.Flatten(),
             nn.Dropout(input_dropout),

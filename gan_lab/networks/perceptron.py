@@ -29,7 +29,7 @@ class PerceptronGenerator(nn.Module):
         self, *, resolution: int, channels: int, latent_dim: int, width: int = 1024
     ) -> None:
         super().__init__()
-        in_range("generator.width", width, low=1)
+        in_range("width", width, low=1)
         hidden: list[nn.Module] = []
         widths = [max(width // part, 8) for part in (8, 4, 2)]
         for inputs, units in pairwise([latent_dim, *widths, width]):
@@ -60,9 +60,9 @@ class PerceptronDiscriminator(nn.Module):
         self, *, resolution: int, channels: int, width: int = 512, slope: float = 0.2
     ) -> None:
         super().__init__()
-        in_range("discriminator.width", width, low=1)
+        in_range("width", width, low=1)
         narrow = max(width // 2, 1)
-        in_range("discriminator.slope", slope, low=0, high=1)
+        in_range("slope", slope, low=0, high=1)
         self.body = nn.Sequential(
             nn.Flatten(),
             nn.Linear(channels * resolution**2, width),

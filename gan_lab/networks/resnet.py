@@ -47,8 +47,8 @@ class ResnetGenerator(nn.Module):
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        in_range("generator.width", width, low=1)
-        one_of("generator.norm", norm, ("batch", "none"))
+        in_range("width", width, low=1)
+        one_of("norm", norm, ("batch", "none"))
         self.layers = nn.Sequential(
             _init(nn.Linear(latent_dim, width * 16)),
             nn.Unflatten(1, (width, 4, 4)),
@@ -86,8 +86,8 @@ class ResnetDiscriminator(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        in_range("discriminator.width", width, low=1)
-        one_of("discriminator.norm", norm, ("none", "layer", "batch"))
+        in_range("width", width, low=1)
+        one_of("norm", norm, ("none", "layer", "batch"))
         halvings = doublings(resolution, "resnet") - 1
         self.body = nn.Sequential(
             FirstBlock(channels, width),

@@ -127,15 +127,14 @@ class GradientTerm:
         every: the term is due at every n-th update of the discriminator, >= 1.
     """
 
-    name: ClassVar[str]
     player: ClassVar[str] = "discriminator"
     differentiates: ClassVar[frozenset[str]] = frozenset()
     lipschitz: ClassVar[bool] = False  # whether it bounds the gradient away from the data too
 
     def __init__(self, *, weight: Scalar = 10.0, every: int = 1) -> None:
         if not isinstance(weight, Mapping):
-            in_range(f"penalty.{self.name}.weight", weight, low=0)
-        in_range(f"penalty.{self.name}.every", every, low=1)
+            in_range("weight", weight, low=0)
+        in_range("every", every, low=1)
         self.weight = weight
         self.every = every
 
@@ -143,7 +142,6 @@ class GradientTerm:
 class R1(GradientTerm):
     """`zero_centered` at real images; the weight is the paper's gamma."""
 
-    name = "r1"
     differentiates = frozenset({"real"})
 
     def __call__(self, play: Play) -> Tensor:
@@ -154,7 +152,6 @@ class R1(GradientTerm):
 class R2(GradientTerm):
     """`zero_centered` at generated images; the weight is the paper's gamma."""
 
-    name = "r2"
     differentiates = frozenset({"fake"})
 
     def __call__(self, play: Play) -> Tensor:
@@ -173,12 +170,11 @@ class GradientPenalty(GradientTerm):
         target: the gradient norm to hold, >= 0; the paper has 1.
     """
 
-    name = "gradient_penalty"
     lipschitz = True
 
     def __init__(self, *, weight: Scalar = 10.0, every: int = 1, target: float = 1.0) -> None:
         super().__init__(weight=weight, every=every)
-        in_range("penalty.gradient_penalty.target", target, low=0)
+        in_range("target", target, low=0)
         self.target = target
 
     def __call__(self, play: Play) -> Tensor:
@@ -203,12 +199,11 @@ class Dragan(GradientTerm):
         perturbation: largest step away from a real in standard deviations, >= 0.
     """
 
-    name = "dragan"
     lipschitz = True
 
     def __init__(self, *, weight: Scalar = 10.0, every: int = 1, perturbation: float = 0.5) -> None:
         super().__init__(weight=weight, every=every)
-        in_range("penalty.dragan.perturbation", perturbation, low=0)
+        in_range("perturbation", perturbation, low=0)
         self.perturbation = perturbation
 
     def __call__(self, play: Play) -> Tensor:

@@ -24,7 +24,7 @@ class WeightClipping:
     lipschitz = True
 
     def __init__(self, *, bound: float = 0.01) -> None:
-        in_range("penalty.weight_clipping.bound", bound, above=0)
+        in_range("bound", bound, above=0)
         self.bound = bound
 
     @torch.no_grad()

@@ -63,6 +63,14 @@ ENGINES = {
     "fp32_channels_last": {"precision": "32-true", "channels_last": True},
     "bf16_channels_last": {"precision": "bf16-mixed", "channels_last": True},
 }
+# As conf/train.yaml has them.
+CHOSEN = {
+    "seed": 0,
+    "accumulate": 1,
+    "ema_half_life_kimg": 10.0,
+    "ema_rampup": 0.05,
+    "log_every_rounds": 50,
+}
 Case = namedtuple("Case", "family prefix size loss")  # the loss is the classes' own loss_type
 CASES = {
     "dcgan_32": Case("dcgan", "DCGAN", 32, NonSaturating),
@@ -131,7 +139,7 @@ def game_of(case: Case, engine: str, batch: int) -> GAN:
         loss=case.loss(), penalty=penalty, n_critic=N_DIS,
     )  # fmt: skip
     adams = {"generator": adam, "discriminator": adam}
-    game.options = TrainingOptions(optimizers=adams, **ENGINES[engine])
+    game.options = TrainingOptions(optimizers=adams, **CHOSEN, **ENGINES[engine])
     return game
 
 

@@ -26,6 +26,14 @@ from gan_lab.penalties.gradient import GradientPenalty
 from gan_lab.storage.environment import git_commit
 
 LATENT = 128
+# As conf/train.yaml has them.
+CHOSEN = {
+    "seed": 0,
+    "accumulate": 1,
+    "ema_half_life_kimg": 10.0,
+    "ema_rampup": 0.05,
+    "log_every_rounds": 50,
+}
 
 
 class OneWeightGenerator(nn.Module):
@@ -100,7 +108,9 @@ def game_of(case: str, **options) -> GAN:
         penalty={"gradient_penalty": GradientPenalty()} if wasserstein else {},
         n_critic=CASES[case]["n_critic"],
     )
-    game.options = TrainingOptions(optimizers={"generator": adam, "discriminator": adam}, **options)
+    game.options = TrainingOptions(
+        optimizers={"generator": adam, "discriminator": adam}, **{**CHOSEN, **options}
+    )
     return game
 
 

@@ -171,7 +171,7 @@ def test_what_the_engine_reads_of_a_loss() -> None:
 @pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares])
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_smoothing_out_of_range_is_named(kind: type, value: float) -> None:
-    with pytest.raises(ConfigError, match=r"loss\.label_smoothing=.*must lie in \[0, 1\)\."):
+    with pytest.raises(ConfigError, match=r"^label_smoothing=.*must lie in \[0, 1\)\."):
         kind(label_smoothing=value)
 
 

@@ -97,7 +97,7 @@ def test_dcgan_widths_double_up_to_a_cap() -> None:
     assert widths(resolution=64, width=128) == [128, 256, 512, 1024]  # the paper's figure 1
     assert widths(resolution=128, width=4) == [4, 8, 16, 32, 32]
     assert widths(resolution=64, width=4, max_width=10) == [4, 8, 10, 10]
-    with pytest.raises(ConfigError, match=r"discriminator\.max_width=3: must lie in \[4, inf\)\."):
+    with pytest.raises(ConfigError, match=r"^max_width=3: must lie in \[4, inf\)\."):
         widths(resolution=64, width=4, max_width=3)
 
 
@@ -261,18 +261,18 @@ def test_resolutions_that_do_not_double_are_refused(family: str, resolution: int
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_options_out_of_range_are_named_with_their_path(family: str) -> None:
+def test_options_out_of_range_are_named(family: str) -> None:
     generator, discriminator = FAMILIES[family]
     size = {"resolution": 16, "channels": 3}
-    with pytest.raises(ConfigError, match=r"generator\.width=0: must lie in \[1, inf\)\."):
+    with pytest.raises(ConfigError, match=r"^width=0: must lie in \[1, inf\)\."):
         generator(latent_dim=4, width=0, **size)
-    with pytest.raises(ConfigError, match=r"discriminator\.width=0: must lie in \[1, inf\)\."):
+    with pytest.raises(ConfigError, match=r"^width=0: must lie in \[1, inf\)\."):
         discriminator(width=0, **size)
     if family in CONVOLUTIONAL:
-        with pytest.raises(ConfigError, match=r"generator\.norm=layer: must be one of batch, none"):
+        with pytest.raises(ConfigError, match=r"^norm=layer: must be one of batch, none"):
             generator(latent_dim=4, norm="layer", **size)
-        with pytest.raises(ConfigError, match=r"discriminator\.norm=bach: .*did you mean batch\?"):
+        with pytest.raises(ConfigError, match=r"^norm=bach: .*did you mean batch\?"):
             discriminator(norm="bach", **size)
     if family in ("mlp", "dcgan"):
-        with pytest.raises(ConfigError, match=r"discriminator\.dropout=1: must lie in \[0, 1\)\."):
+        with pytest.raises(ConfigError, match=r"^dropout=1: must lie in \[0, 1\)\."):
             discriminator(dropout=1, **size)

@@ -258,11 +258,10 @@ def test_what_the_engine_reads_of_a_term(kind: type[GradientTerm]) -> None:
 
 
 @pytest.mark.parametrize("kind", TERMS)
-def test_ranges_are_named_with_their_path(kind: type[GradientTerm]) -> None:
-    path = rf"penalty\.{kind.name}"
-    with pytest.raises(ConfigError, match=rf"{path}\.weight=-1: must lie in \[0, inf\)\."):
+def test_ranges_are_named(kind: type[GradientTerm]) -> None:
+    with pytest.raises(ConfigError, match=r"^weight=-1: must lie in \[0, inf\)\."):
         kind(weight=-1)
-    with pytest.raises(ConfigError, match=rf"{path}\.every=0: must lie in \[1, inf\)\."):
+    with pytest.raises(ConfigError, match=r"^every=0: must lie in \[1, inf\)\."):
         kind(every=0)
 
 
@@ -273,5 +272,5 @@ def test_weight_clipping_clamps_every_parameter_in_place() -> None:
     assert_close(parameters[1], torch.tensor([[0.01]]), rtol=0, atol=0)
     assert parameters[0].is_leaf
     WeightClipping().project([])
-    with pytest.raises(ConfigError, match=r"penalty\.weight_clipping\.bound=0: must lie in \(0,"):
+    with pytest.raises(ConfigError, match=r"^bound=0: must lie in \(0,"):
         WeightClipping(bound=0)
