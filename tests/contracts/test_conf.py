@@ -132,7 +132,7 @@ def is_part(module: str, class_: type) -> bool:
     if package == "losses":
         return issubclass(class_, Loss) and not inspect.isabstract(class_)
     if package == "penalties":
-        return callable(own.get("project")) or ("__call__" in own and "name" in own)
+        return callable(own.get("project")) or "__call__" in own
     if package == "latents":
         return "from_normal" in own and not getattr(class_, "_is_protocol", False)
     if package == "metrics":
