@@ -146,7 +146,7 @@ ROWS = {
     # Resuming.
     "resume of nothing": bad("resume=/nowhere", "/nowhere: no run folder is there", code=1),
     "resume without a checkpoint": bad("resume={bare}", "there is no checkpoint here", code=1),
-    "resume of a truncated checkpoint": bad("resume={truncated}", "is damaged", "best.ckpt", code=1),
+    "resume of a truncated checkpoint": bad("resume={truncated}", "is damaged", "no other in its folder", code=1),
     "resume of an empty checkpoint": bad("resume={hollow}", "is damaged", code=1),
     "resume of something else": bad("resume={foreign}", "not a checkpoint of this version", code=1),
     "resume of code in a checkpoint": bad("resume={pickled}", "is damaged or not one of gan_lab's", code=1),
@@ -173,6 +173,8 @@ def places(tmp_path_factory) -> dict[str, Path]:
     def copy(name: str) -> RunFolder:
         found[name] = base / name
         shutil.copytree(found["run"], found[name])
+        for before in (found[name] / "checkpoints").glob("last-*.ckpt"):
+            before.unlink()  # or the run would go on from it
         return RunFolder(found[name])
 
     whole = RunFolder(found["run"]).last.read_bytes()

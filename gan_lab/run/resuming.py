@@ -61,11 +61,13 @@ def resumed(wish: str | None, folder: RunFolder, *, alone: bool) -> Resumed | No
         return Resumed(path, _of_a_run(load_checkpoint(path), path), [])
     files = [path for path in (folder.last, *earlier(folder)) if path.is_file()]
     if not files:
+        if wish != "auto":
+            raise CheckpointError(
+                f"{folder.last}: there is no checkpoint here to go on from{_else(folder)}."
+            )
         if alone:
             refuse_to_wipe(folder)
-        if wish == "auto":
-            return None
-        raise CheckpointError(f"{folder.last}: there is no checkpoint here to go on from.")
+        return None
     path, state, notes = newest_whole(files)
     if files[0] != folder.last:
         notes = [f"{folder.last}: there is no such file any more.", *notes]
@@ -103,15 +105,18 @@ def refuse_to_wipe(folder: RunFolder) -> None:
     other = "another hydra.run.dir starts a new one"
     if folder.last.is_file() or earlier(folder):
         raise ConfigError(f"{where}; resume=auto goes on with it, {other}.")
-    left = sorted(folder.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
-    if left:
-        raise ConfigError(
-            f"{where}, but its last.ckpt is missing; resume={left[-1]} goes on from there, {other}."
-        )
+    if left := _else(folder):
+        raise ConfigError(f"{where}, but its last.ckpt is missing{left}, {other}.")
     if folder.metrics.is_file() and folder.metrics.stat().st_size > 0:
         raise ConfigError(
             f"{where}: {folder.metrics.name} holds its records, but no checkpoint is left to go on from; {other}."
         )
+
+
+def _else(folder: RunFolder) -> str:
+    """What to go on from where last.ckpt and those before it are missing; empty where there is nothing."""
+    left = sorted(folder.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    return f"; resume={left[-1]} goes on from there" if left else ""
 
 
 def settle(found: Resumed, folder: RunFolder, keep: int) -> None:

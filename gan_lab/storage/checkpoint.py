@@ -75,8 +75,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         with path.open("rb", buffering=0) as file:
             state, checked = _load(file)
-    # A damaged file without a checksum can raise nearly anything.
-    except Exception as error:
+    except (OSError, DamagedFileError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint is damaged or not one of gan_lab's ({first_line(error)}); "
             f"{_others(path)}."
@@ -93,10 +92,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 def _load(file: BinaryIO) -> tuple[dict[str, Any], bool]:
     """The content of a file that stays open meanwhile, so that what is loaded is what was checked."""
     checked = sealed(file)
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage where no checksum shows it can raise nearly anything
+        raise DamagedFileError("torch finds no tensors and plain values in it") from error
     if not isinstance(state, dict):
         raise DamagedFileError("it holds no run's state")
-    if not checked and state.get("format") != WITHOUT_CHECKSUM:
+    if not checked and state.get("format") == FORMAT:
         raise DamagedFileError("its checksum is missing")
     return state, checked
 

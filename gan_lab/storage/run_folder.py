@@ -62,6 +62,7 @@ class RunFolder:
             ConfigError: if one does, or the folder cannot be made.
         """
         lock = self.path / ".lock"
+        made = [place for place in (self.path, *self.path.parents) if not place.exists()]
         with ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,9 @@ class RunFolder:
             finally:
                 with suppress(OSError):
                     if [lock] == list(self.path.iterdir()):  # no run came of it
-                        lock.unlink(missing_ok=True)
+                        lock.unlink()
+                        for place in made:
+                            place.rmdir()
 
     def _refuse(self) -> None:
         raise ConfigError(
