@@ -255,6 +255,8 @@ STAGES = (
     "discriminator:",
     "fashion_mini",
     "Resumed",
+    "The number of threads",
+    "10 classes:",
     "Warning:",
 )
 
