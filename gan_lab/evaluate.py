@@ -64,7 +64,7 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     from gan_lab.generation.pretrained import load
     from gan_lab.generation.sampling import EVALUATION_SEED
 
-    metric = build_metric({"metrics": options["metrics"]}, keys)
+    metric = build_metric({"metrics": options["metrics"], "seed": 0}, keys)  # it draws no weights
     if metric is None:
         raise ConfigError(
             "metrics=none: there is nothing to evaluate; choose metrics=small or fid."
