@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -134,3 +135,9 @@ class Replicas(DDPStrategy):
         """One value of all ranks'."""
         with exchange():
             return super().reduce(*arguments, **keywords)
+
+    def teardown(self) -> None:
+        """Part, so that the next run of this process meets ranks of its own."""
+        super().teardown()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
