@@ -18,7 +18,8 @@ from omegaconf import DictConfig
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options
-from gan_lab.config.command import CONF, around_hydra, run_command
+from gan_lab.config.command import around_hydra, run_command
+from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
 
 OPTIONS = {

@@ -20,8 +20,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.paths import user_path
-from gan_lab.config.command import CONF, around_hydra, run_command, sentence
+from gan_lab.config.command import around_hydra, run_command
+from gan_lab.config.groups import CONF
+from gan_lab.config.line import CommandLine, override_key
+from gan_lab.config.paths import HYDRA_FOLDERS, quote
+from gan_lab.config.permission import guard_environment
 from gan_lab.config.resume import command_of_resumed_run
+from gan_lab.config.sentences import sentence
 from gan_lab.process.threads import starting
 
 
@@ -43,17 +48,17 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: one sentence, where an override is wrong.
         CheckpointError: where there is no run to resume.
     """
-    full = command_of_resumed_run(list(overrides))
-    flags = full.count("--config-dir") * 2  # a stored command begins with them
-    folders = [f"file://{folder}" for folder in full[1:flags:2]]
-    overrides = [a for a in full[flags:] if not a.startswith("hydra.run.dir=")]
-    if folders:
-        overrides.append(f"hydra.searchpath=[{','.join(folders)}]")
+    guard_environment()
+    line = CommandLine(tuple(overrides))
     with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
         try:
-            return hydra.compose(config_name="train", overrides=overrides)
+            line = command_of_resumed_run(line)
+            asked = [o for o in line.quoted if override_key(o) not in HYDRA_FOLDERS]
+            if "config_dir" in line.flags:
+                asked.append(f"hydra.searchpath=[{quote('file://' + line.flags['config_dir'])}]")
+            return hydra.compose(config_name="train", overrides=asked)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(sentence(error)) from error
+            raise ConfigError(sentence(error, line)) from error
 
 
 def train(config: DictConfig | Mapping[str, Any], folder: str | Path | None = None) -> float | None:

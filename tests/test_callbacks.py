@@ -9,7 +9,7 @@ import pytest
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.config.checks import check
-from gan_lab.config.command import choices_of
+from gan_lab.config.groups import Groups
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.run.callbacks import make_callbacks
 from gan_lab.storage.run_folder import RunFolder
@@ -32,7 +32,7 @@ def records(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("choice", choices_of("callbacks"))
+@pytest.mark.parametrize("choice", Groups().choices("callbacks"))
 def test_every_choice_is_made_beside_our_own(tmp_path, choice):
     names = [type(callback).__name__ for callback in made(tmp_path, f"callbacks=[{choice}]")]
     assert names[:3] == ["Status", "Evaluation", "Samples"]

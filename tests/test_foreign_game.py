@@ -61,7 +61,7 @@ def twins():
     import hydra
     from omegaconf import OmegaConf
 
-    from gan_lab.config.command import CONF
+    from gan_lab.config.groups import CONF
 
     with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
         toy = REPOSITORY / "tests" / "toy" / "conf"

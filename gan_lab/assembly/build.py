@@ -13,6 +13,7 @@ from gan_lab.assembly.kinds import Kind, annotated, kind_of
 from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, load_target
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
+from gan_lab.config.permission import allowed_targets
 from gan_lab.config.schema import FIELDS, SECTIONS
 from gan_lab.engine.module import AdversarialModule, TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
@@ -98,7 +99,7 @@ class _Builder:
     def __init__(self, config: Mapping[str, Any], user_keys: Collection[str]) -> None:
         self.config = config
         self.leftovers = Leftovers(user_keys)
-        self.allowed = list(config.get("allow_targets") or [])
+        self.allowed = allowed_targets(config.get("allow_targets"))
         self.used: set[str] = set()
 
     def part(

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.common.errors import ConfigError, nearest
-from gan_lab.config.resume import override_key
+from gan_lab.config.line import override_key
 from gan_lab.config.schema import Field, check_fields
 
 

@@ -8,15 +8,24 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.paths import user_path
+from gan_lab.config.line import CommandLine, override_key, override_value
 from gan_lab.config.paths import quote
 from gan_lab.config.schema import FIELDS, MISSING, lookup
+from gan_lab.config.stored import (
+    refuse_outside,
+    refuse_outside_overrides,
+    replayable,
+    stored_command,
+    stored_config,
+)
 from gan_lab.storage.files import write_whole
+from gan_lab.storage.origin import made_here
 from gan_lab.storage.run_folder import RunFolder
 
 # What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
 CHANGEABLE = (
     "max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy", "engine", "memory_format",
-    "compile", "tf32", "data.device", "data.root", "data.changed", "checkpoint.keep",
+    "compile", "tf32", "allow_targets", "data.device", "data.root", "data.changed", "checkpoint.keep",
     "callbacks", "trainer",
 )  # fmt: skip
 
@@ -63,27 +72,36 @@ def write_command(
     write_whole(folder.overrides, yaml.safe_dump(said, sort_keys=False))
 
 
-def command_of_resumed_run(arguments: list[str]) -> list[str]:
+def command_of_resumed_run(line: CommandLine) -> CommandLine:
     """Turn `resume=<folder or file> ...` into the full command of that run, in its folder.
 
-    Other command lines, `resume=auto` among them, are returned unchanged.
+    Other command lines, `resume=auto` among them, are returned unchanged. What the run's files say is taken with
+    distrust: see gan_lab.config.stored.
 
     Raises:
         CheckpointError: if no run lies there.
-        ConfigError: together with --multirun.
+        ConfigError: together with --multirun, or where a stored option may not be obeyed.
     """
-    paths = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
-    if not paths or paths[-1] in ("auto", "null", ""):
-        return arguments
-    if {"-m", "--multirun"} & set(arguments):
+    wishes = [override_value(o) for o in line.overrides if override_key(o) == "resume"]
+    if not wishes or wishes[-1] in ("auto", "null", "", None):
+        return line
+    if line.sweep:
         raise ConfigError("resume=<folder> goes on with one run; leave out -m, or use resume=auto.")
-    folder = RunFolder.existing(paths[-1])
-    stored = stored_command(folder)
-    given = {override_key(a) for a in arguments}
-    kept = [a for a in stored["overrides"] if override_key(a) not in given | {"resume"}]
-    flags = [] if any(a in ("--config-dir", "-cd") for a in arguments) else stored["flags"]
-    where = f"hydra.run.dir={folder.path}"
-    return [*flags, *kept, *arguments, where]
+    folder = RunFolder.existing(wishes[-1])
+    kept = replayable(folder, line.keys)
+    flags = {**stored_flags(folder), **line.flags}
+    if not made_here(folder):
+        refuse_outside_overrides(folder, kept)
+        refuse_outside(folder, stored_config(folder), line.keys)
+        refuse_outside(folder, {"--config-dir": flags.get("config_dir")}, line.flag_names)
+    where = f"hydra.run.dir={quote(str(folder.path))}"
+    return CommandLine((*kept, *line.overrides, where), flags)
+
+
+def stored_flags(folder: RunFolder) -> dict[str, Any]:
+    """The folder of further configurations that a run was started with; no other flag is taken from a file."""
+    found = CommandLine.parse(stored_command(folder)["flags"]).flags
+    return {key: value for key, value in found.items() if key == "config_dir"}
 
 
 def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,58 +119,6 @@ def _with_path(override: str, config: Mapping[str, Any]) -> str:
     key = override_key(override)
     value = lookup(config, key) if key in DATA_PATHS else None
     return f"{override.partition('=')[0]}={quote(value)}" if isinstance(value, str) else override
-
-
-def stored_command(folder: RunFolder) -> dict[str, Any]:
-    """What overrides.yaml holds: overrides, flags (--config-dir) and the groups' choices."""
-    import yaml
-
-    empty: dict[str, Any] = {"overrides": [], "flags": [], "choices": {}}
-    if not folder.overrides.is_file():
-        return empty
-    return {**empty, **(yaml.safe_load(folder.overrides.read_text()) or {})}
-
-
-def override_key(override: str) -> str:
-    """The key of an override such as `+a.b=1` or `~a`."""
-    return override.lstrip("+~").partition("=")[0]
-
-
-# Where parts lie that a stored configuration names by the place they had before.
-MOVED = {
-    "gan_lab.latents.": "gan_lab.latents.distributions.",
-    "gan_lab.data.celeba.": "gan_lab.data.sets.celeba.",
-    "gan_lab.data.cifar.": "gan_lab.data.sets.cifar.",
-    "gan_lab.data.fashion_mini.": "gan_lab.data.sets.fashion_mini.",
-    "gan_lab.data.folder.": "gan_lab.data.sets.folder.",
-    "gan_lab.data.mnist.": "gan_lab.data.sets.mnist.",
-}
-
-
-def _moved(node: Any) -> Any:
-    """The configuration with `_target_`s as they are called now."""
-    if not isinstance(node, dict):
-        return node
-    found = {key: _moved(value) for key, value in node.items()}
-    target = found.get("_target_")
-    if isinstance(target, str):
-        place, _, name = target.rpartition(".")
-        found["_target_"] = MOVED.get(f"{place}.", f"{place}.") + name
-    return found
-
-
-def stored_config(folder: RunFolder) -> dict[str, Any]:
-    """The composed configuration of a run."""
-    import yaml
-
-    try:
-        config = yaml.safe_load(folder.config.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{folder.config}: cannot be read ({said}).") from error
-    if not isinstance(config, dict):
-        raise ConfigError(f"{folder.config}: is no configuration of a run.")
-    return _moved(config)
 
 
 def check_choices(stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import CheckpointError, ConfigError, first_line
 from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
-from gan_lab.config.resume import stored_config
+from gan_lab.config.stored import stored_config
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.generation.generator import ImageGenerator, settle_weights
@@ -106,6 +106,7 @@ def load(
     device: str | torch.device | None = None,
     *,
     ema: bool = True,
+    allow_targets: Collection[str] = (),
 ) -> Pretrained:
     """Load a generator from a run folder, wherever that lies now; its data set is not needed.
 
@@ -114,6 +115,8 @@ def load(
         checkpoint: `last`, `best`, or a .ckpt file.
         device: cpu, cuda, or None for a GPU where there is one.
         ema: take the averaged weights, which evaluation scores; False takes the raw ones.
+        allow_targets: prefixes of your own classes that the run may name, such as `my_lab.`; what the run's own files
+            allow does not count.
 
     Raises:
         CheckpointError: if there is no run or no checkpoint, or it is damaged or of another model.
@@ -121,7 +124,7 @@ def load(
     """
     run = RunFolder.existing(folder)
     path = checkpoint_path(run, checkpoint)
-    config = stored_config(run)
+    config = {**stored_config(run), "allow_targets": list(allow_targets)}
     state = load_checkpoint(path)
     game, _ = build_game(config)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from gan_lab.config.resume import stored_command
+from gan_lab.config.stored import stored_command
 from gan_lab.engine.clock import KIMG
 from gan_lab.reports.distinctions import run_names
 from gan_lab.reports.protocols import NOT_DISTANCES, describe, distances, identity

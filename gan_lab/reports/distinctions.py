@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.common.errors import GanLabError
-from gan_lab.config.resume import differences, override_key, stored_command, stored_config
+from gan_lab.config.line import override_key
+from gan_lab.config.resume import differences
 from gan_lab.config.schema import MISSING, lookup
+from gan_lab.config.stored import stored_command, stored_config
 from gan_lab.storage.run_folder import RunFolder
 
 # Options that change where results go and nothing about them.
@@ -61,9 +63,11 @@ class _Asked:
     """What was asked of a run; empty where it failed before it could write that down."""
 
     def __init__(self, folder: RunFolder) -> None:
-        stored = stored_command(folder)
-        self.choices: Mapping[str, Any] = stored["choices"] or {}
-        self.given = {override_key(o): o.partition("=")[2] for o in stored["overrides"] or ()}
+        stored: dict[str, Any] = {}
+        with contextlib.suppress(GanLabError):  # damaged: the folder's name tells it apart
+            stored = stored_command(folder)
+        self.choices: Mapping[str, Any] = stored.get("choices", {})
+        self.given = {override_key(o): o.partition("=")[2] for o in stored.get("overrides", ())}
         self.keys = [k for k in self.given if k.split(".")[0].split("/")[0] not in SILENT]
         try:
             self.config = stored_config(folder)

@@ -17,9 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError
-from gan_lab.config.command import failed_jobs, sentence
-from gan_lab.config.resume import Command, override_key, write_command
+from gan_lab.config.command import failed_jobs
+from gan_lab.config.line import override_key
+from gan_lab.config.resume import Command, write_command
 from gan_lab.config.schema import lookup
+from gan_lab.config.sentences import sentence
 from gan_lab.process.cores import processors
 from gan_lab.process.interrupts import Interrupted
 from gan_lab.process.ranks import place_of

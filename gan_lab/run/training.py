@@ -26,11 +26,10 @@ from gan_lab.config.resume import (
     Command,
     check_choices,
     merge,
-    stored_command,
-    stored_config,
     with_absolute_paths,
     write_command,
 )
+from gan_lab.config.stored import stored_command, stored_config
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import check_enough
@@ -50,6 +49,7 @@ from gan_lab.run.words import conclude, introduce
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import describe_environment, other_threads
 from gan_lab.storage.files import remove_leftovers, write_whole
+from gan_lab.storage.origin import made_here, seal
 from gan_lab.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -195,6 +195,7 @@ class _Run:
         for place in (self.folder.path, self.folder.checkpoints, self.folder.samples):
             remove_leftovers(place)
         self.conversation.keep_in(self.folder.log)
+        ours = self.found is None or made_here(self.folder)
         self.config = with_absolute_paths(self.config)
         write_whole(self.folder.config, yaml.safe_dump(self.config, sort_keys=False))
         if self.found is None:
@@ -203,6 +204,8 @@ class _Run:
             for note in self.found.notes:
                 self.say(note)
             settle(self.found, self.folder, keep=self.config["checkpoint"]["keep"])
+        if ours:
+            seal(self.folder)
         self.folder.write_status(state="running")
         for note in other_threads(self.folder.environment, self.threads.count):
             self.say(note)

@@ -11,6 +11,7 @@ from typing import Any
 from gan_lab.common.errors import CheckpointError, ConfigError
 from gan_lab.common.paths import user_path
 from gan_lab.storage.files import write_whole
+from gan_lab.storage.links import refuse_ways_out
 from gan_lab.storage.locks import lock_file
 from gan_lab.storage.records import Records
 
@@ -36,18 +37,20 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
         self._records = Records(self.metrics)
+        self.seal = self.path / ".seal"
 
     @classmethod
     def existing(cls, path: str | Path) -> RunFolder:
         """The folder of a run that was made before; a file inside it is understood too.
 
         Raises:
-            CheckpointError: if no run lies there.
+            CheckpointError: if no run lies there, or a link leads out of its folder.
         """
         given = user_path(path, "run")
         for candidate in (given, given.parent, given.parent.parent):
             folder = cls(candidate)
             if folder.config.is_file():
+                refuse_ways_out(folder.path)
                 return folder
         raise CheckpointError(
             f"{given}: no run folder is there (no config.yaml in it or above it); "
@@ -63,6 +66,7 @@ class RunFolder:
         """
         lock = self.path / ".lock"
         made = [place for place in (self.path, *self.path.parents) if not place.exists()]
+        refuse_ways_out(self.path)
         with ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)

@@ -23,8 +23,10 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from gan_lab.assembly.build import Parts, build
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.checks import check
-from gan_lab.config.command import CONF, around_hydra, run_command
-from gan_lab.config.resume import command_of_resumed_run, override_key
+from gan_lab.config.command import around_hydra, run_command
+from gan_lab.config.groups import CONF
+from gan_lab.config.line import CommandLine, override_key
+from gan_lab.config.resume import command_of_resumed_run
 from gan_lab.data.stream.sampler import Batches
 
 ROUNDS = 10
@@ -133,11 +135,12 @@ def job(config: Any) -> None:
     print(f"trace       {folder / 'trace.json'} (open it in https://ui.perfetto.dev)")
 
 
-def prepare(arguments: list[str]) -> list[str]:
+def prepare(line: CommandLine) -> CommandLine:
     """The whole command line of a run that is given by resume=, and a folder of our own."""
-    whole = [a for a in command_of_resumed_run(arguments) if override_key(a) != "hydra.run.dir"]
-    given = [a for a in arguments if override_key(a) == "hydra.run.dir"]
-    return [*whole, *(given or ["hydra.run.dir=outputs/profile"])]
+    whole = command_of_resumed_run(line)
+    kept = [o for o in whole.overrides if override_key(o) != "hydra.run.dir"]
+    given = [o for o in line.overrides if override_key(o) == "hydra.run.dir"]
+    return CommandLine((*kept, *(given or ["hydra.run.dir=outputs/profile"])), whole.flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from torch import nn
 import gan_lab
 from gan_lab.assembly.kinds import kind_of
 from gan_lab.assembly.parts import load_target
-from gan_lab.config.command import choices_of
+from gan_lab.config.groups import Groups
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.losses.adversarial import Loss
@@ -101,7 +101,7 @@ def test_headers_cite_the_paper(file):
 
 @pytest.mark.parametrize("group", ["penalty", "logger"])
 def test_parts_of_which_several_are_chosen_have_places_of_their_own(group):
-    for name in choices_of(group):
+    for name in Groups().choices(group):
         if name == "none":
             continue
         config = composed(f"{group}=[{name}]")

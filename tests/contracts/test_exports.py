@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import GanLabError
-from gan_lab.config.command import choices_of
+from gan_lab.config.groups import Groups
 from gan_lab.generation.exporting import TOLERANCE, export, largest_difference
 from gan_lab.generation.generator import ImageGenerator, settle_weights
 from tests.contracts.walk import composed
@@ -37,7 +37,7 @@ def traced(generator):
         return torch.jit.trace(generator, torch.zeros(2, generator.latent_dim))
 
 
-@pytest.fixture(params=choices_of("generator"))
+@pytest.fixture(params=Groups().choices("generator"))
 def generator(request):
     return generator_of(f"generator={request.param}")
 

@@ -90,7 +90,8 @@ LIGHT = [
     "storage/run_folder.py", "storage/files.py", "storage/locks.py", "storage/records.py", "train.py", "sample.py",
     "export.py",
     "evaluate.py", "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
-    "config/paths.py", "config/lightning.py",
+    "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
+    "config/permission.py", "config/lightning.py", "storage/links.py", "storage/origin.py",
 ]  # fmt: skip
 
 

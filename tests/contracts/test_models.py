@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.config.command import choices_of
+from gan_lab.config.groups import Groups
 from gan_lab.generation.sampling import Sampler
 from gan_lab.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import batches, differing, play_rounds, weights
@@ -48,7 +48,7 @@ def terms_of(game):
     return {f"loss/{step.player}/{term}" for step in game.steps() for term in step.terms}
 
 
-@pytest.mark.parametrize("loss", choices_of("loss"))
+@pytest.mark.parametrize("loss", Groups().choices("loss"))
 @pytest.mark.parametrize("model", MODELS)
 def test_model_with_loss(model, loss, tmp_path):
     overrides = [f"model={model}", f"loss={loss}"]
@@ -94,7 +94,7 @@ def test_model_with_loss(model, loss, tmp_path):
 def test_at_most_five_exceptions():
     assert len(UNMOVED) <= 5
     assert all(reason for _, reason in UNMOVED.values())
-    assert {loss for loss, _ in UNMOVED} <= set(choices_of("loss"))
+    assert {loss for loss, _ in UNMOVED} <= set(Groups().choices("loss"))
 
 
 def test_the_hinge_moves_the_last_bias_once_a_margin_is_met():
@@ -142,7 +142,7 @@ def test_models_train_in_half_precision(model, precision):
     assert all(bool(p.isfinite().all()) and p.dtype == torch.float32 for p in game.parameters())
 
 
-@pytest.mark.parametrize("optimizer", choices_of("optimizer"))
+@pytest.mark.parametrize("optimizer", Groups().choices("optimizer"))
 def test_optimizers_move_both_players(optimizer):
     chosen = [
         f"optimizer@optimizer.{player}={optimizer}" for player in ("generator", "discriminator")
@@ -152,8 +152,8 @@ def test_optimizers_move_both_players(optimizer):
     assert moved(game, 1, batches(BATCH)) == parameters
 
 
-@pytest.mark.parametrize("latent", choices_of("latent"))
-@pytest.mark.parametrize("network", choices_of("generator"))
+@pytest.mark.parametrize("latent", Groups().choices("latent"))
+@pytest.mark.parametrize("network", Groups().choices("generator"))
 def test_generators_with_latents_sample_the_right_shape(network, latent):
     parts = built(f"generator={network}", f"latent={latent}", "data=celeba", "latent.dim=12")
     images = Sampler(parts.game, parts.game.averaged_networks())(0, 3)

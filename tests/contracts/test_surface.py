@@ -14,7 +14,7 @@ from typing import Any
 import hydra
 from omegaconf import OmegaConf
 
-from gan_lab.config.command import CONF, choices_of, groups
+from gan_lab.config.groups import CONF, Groups
 from tests.contracts.walk import content
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "options.txt"
@@ -39,8 +39,8 @@ def surface() -> list[str]:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
             config = OmegaConf.to_container(hydra.compose(config_name=root.stem))
         lines |= {f"{root.stem}: {path}" for path in leaves(config)}
-    for group in groups():
-        for choice in choices_of(group):
+    for group in Groups().names():
+        for choice in Groups().choices(group):
             keys = content(Path(CONF) / group / f"{choice}.yaml")
             keys.pop("defaults", None)
             lines |= {f"{group}={choice}: {path}" for path in leaves(keys) if path}

@@ -9,7 +9,7 @@ import torch
 
 from gan_lab.assembly.build import build_trackers
 from gan_lab.common.errors import ConfigError
-from gan_lab.config.command import choices_of
+from gan_lab.config.groups import Groups
 from gan_lab.config.resume import Command
 from gan_lab.metrics.score import Metric
 from gan_lab.storage.run_folder import RunFolder
@@ -19,9 +19,9 @@ from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed
 OF_TINY = {"metrics.num_samples", "metrics.num_reals"}
 
 PARTS = [
-    *(f"generator={name}" for name in choices_of("generator")),
-    *(f"discriminator={name}" for name in choices_of("discriminator")),
-    *(f"loss={name}" for name in choices_of("loss")),
+    *(f"generator={name}" for name in Groups().choices("generator")),
+    *(f"discriminator={name}" for name in Groups().choices("discriminator")),
+    *(f"loss={name}" for name in Groups().choices("loss")),
     "penalty=[]",
     *(f"penalty=[{name}]" for name in PENALTIES),
 ]
@@ -29,13 +29,13 @@ PAIRS = [f"penalty=[{one},{other}]" for one, other in combinations(PENALTIES, 2)
 
 # Groups that share no option with each other: they are walked side by side, every choice with every model.
 BESIDE = {
-    "latent": choices_of("latent"),
-    "optimizer@optimizer.generator": choices_of("optimizer"),
-    "optimizer@optimizer.discriminator": choices_of("optimizer")[::-1],
-    "data": choices_of("data"),
-    "metrics": choices_of("metrics"),
-    "logger": choices_of("logger"),
-    "strategy": [name for name in choices_of("strategy") if name != "gpu"],
+    "latent": Groups().choices("latent"),
+    "optimizer@optimizer.generator": Groups().choices("optimizer"),
+    "optimizer@optimizer.discriminator": Groups().choices("optimizer")[::-1],
+    "data": Groups().choices("data"),
+    "metrics": Groups().choices("metrics"),
+    "logger": Groups().choices("logger"),
+    "strategy": [name for name in Groups().choices("strategy") if name != "gpu"],
 }
 ROWS = max(map(len, [*BESIDE.values(), PAIRS]))
 
@@ -89,19 +89,19 @@ def test_every_group_is_walked():
     walked = {"generator", "discriminator", "loss", "penalty", *BESIDE} - {
         "optimizer@optimizer.generator", "optimizer@optimizer.discriminator"
     }  # fmt: skip
-    from gan_lab.config.command import groups
+    from gan_lab.config.groups import Groups
 
     elsewhere = {"optimizer", "model", "debug", "experiment", "callbacks"}
-    assert walked | elsewhere >= set(groups())
+    assert walked | elsewhere >= set(Groups().names())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_networks_with_losses_and_penalties_in_all_combinations(model):
     groups = [
-        choices_of("generator"),
-        choices_of("discriminator"),
-        choices_of("loss"),
+        Groups().choices("generator"),
+        Groups().choices("discriminator"),
+        Groups().choices("loss"),
         ["", *PENALTIES],
     ]
     for generator, discriminator, loss, penalty in product(*groups):
@@ -111,7 +111,7 @@ def test_networks_with_losses_and_penalties_in_all_combinations(model):
         check_built(built(f"model={model}", *overrides), overrides)
 
 
-@pytest.mark.parametrize("strategy", choices_of("strategy"))
+@pytest.mark.parametrize("strategy", Groups().choices("strategy"))
 def test_strategies_compose(strategy):
     config = composed(f"strategy={strategy}")
     assert set(config["strategy"]) == {"accelerator", "devices"}
@@ -122,7 +122,7 @@ def test_strategies_compose(strategy):
         assert built(f"strategy={strategy}").game is not None
 
 
-@pytest.mark.parametrize("logger", [name for name in choices_of("logger") if name != "wandb"])
+@pytest.mark.parametrize("logger", [name for name in Groups().choices("logger") if name != "wandb"])
 def test_loggers_are_made_for_a_run(logger, tmp_path):
     """Made and closed again, nothing logged; wandb starts a service and has tests of its own."""
     if logger == "tensorboard":

@@ -9,13 +9,13 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan_lab.assembly.build import Parts, build
-from gan_lab.config.command import CONF, choices_of
-from gan_lab.config.resume import override_key
+from gan_lab.config.groups import CONF, Groups
+from gan_lab.config.line import override_key
 from gan_lab.train import compose
 
 FAST = ("debug=tiny", "logger=none", "metrics=none", "strategy=cpu")
-MODELS = choices_of("model")
-PENALTIES = choices_of("penalty")
+MODELS = Groups().choices("model")
+PENALTIES = Groups().choices("penalty")
 PLAYERS = ("discriminator", "generator")
 
 
@@ -35,7 +35,9 @@ def built(*overrides: str) -> Parts:
 
 def files(*groups: str) -> list[Path]:
     """The YAML files of these groups, sorted."""
-    return [Path(CONF) / group / f"{name}.yaml" for group in groups for name in choices_of(group)]
+    return [
+        Path(CONF) / group / f"{name}.yaml" for group in groups for name in Groups().choices(group)
+    ]
 
 
 def content(file: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 from torch.testing import assert_close
 
-from gan_lab.config.command import choices_of
+from gan_lab.config.groups import Groups
 from gan_lab.networks.dcgan import DcganDiscriminator
 from gan_lab.networks.fast import strided
 from gan_lab.networks.fast.cpu import fast_cpu
@@ -199,7 +199,7 @@ def fast_layers(network):
     return [m for m in network.modules() if isinstance(m, tuple(kind for _, kind in LAYERS))]
 
 
-@pytest.mark.parametrize("name", choices_of("generator"))
+@pytest.mark.parametrize("name", Groups().choices("generator"))
 def test_every_generator_computes_the_same(name) -> None:
     game = built(f"generator={name}", "compile=true").game  # compiled runs have torch's layers
     assert not fast_layers(game)
@@ -208,7 +208,7 @@ def test_every_generator_computes_the_same(name) -> None:
     assert_close(fast.generator(z), game.generator(z), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", choices_of("discriminator"))
+@pytest.mark.parametrize("name", Groups().choices("discriminator"))
 def test_every_discriminator_computes_the_same(name) -> None:
     game = built(f"discriminator={name}", "compile=true").game
     fast = fast_cpu(copy.deepcopy(game)).eval()
