@@ -365,11 +365,10 @@ def test_a_full_disk_at_a_record(elsewhere, monkeypatch, capsys):
     monkeypatch.setattr(RunFolder, "append", failing)
     code = main([*TINY, "hydra.run.dir=run"])
     said = capsys.readouterr().err
-    assert code == 1
+    assert code == 0, "records wait for room, and training goes on"
     assert "Traceback" not in said
-    assert said.strip().splitlines()[-1].endswith("metrics.jsonl: No space left on device.")
-    assert json.loads(RunFolder("run").status.read_text())["state"] == "failed"
-    assert "Traceback" in Path("run/error.txt").read_text(), "the trace is kept for who asks"
+    assert "No space left on device" in said
+    assert json.loads(RunFolder("run").status.read_text())["state"] == "finished"
 
 
 def test_training_that_diverges(elsewhere, capsys):

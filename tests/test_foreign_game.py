@@ -39,7 +39,8 @@ def flat(*nodes):
 def test_it_trains_from_the_command_line_and_resumes_bit_for_bit(tmp_path):
     assert main([*COMMAND, "max_rounds=9", f"hydra.run.dir={tmp_path}/straight"]) == 0
     assert main([*COMMAND, "max_rounds=4", f"hydra.run.dir={tmp_path}/halves"]) == 0
-    assert main([f"resume={tmp_path}/halves", "max_rounds=9"]) == 0
+    assert main([f"resume={tmp_path}/halves", "max_rounds=9"]) == 2, "permission lies in no folder"
+    assert main([f"resume={tmp_path}/halves", "max_rounds=9", "allow_targets=[tests.]"]) == 0
 
     state, straight = tensors(tmp_path / "straight/checkpoints/last.ckpt")
     other, halves = tensors(tmp_path / "halves/checkpoints/last.ckpt")

@@ -35,6 +35,10 @@ def sentence(error: BaseException, line: CommandLine | None = None) -> str:
             f"{found[1]}: several values are a sweep; add -m to run one job for each, "
             "or write a list in brackets, such as penalty=[r1,r2]."
         )
+    if found := re.search(
+        r"Error trying to access ([\w.]+)", text
+    ):  # of a section that is no mapping
+        return f"{found[1]}: this option is missing; give it a value again."
     if found := re.search(r"full_key: (\S+)", text):
         return f"{found[1]}: {text.splitlines()[0].rstrip('.')}."
     kept = []

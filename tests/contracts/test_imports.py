@@ -24,7 +24,7 @@ DATA = {"torch", "torchvision", "PIL", "numpy"}
 ROOMS = {
     "common": (set(), set()),
     "process": ({"torch", "tqdm", "filelock", "platformdirs"}, {"common"}),
-    "storage": ({"torch", "filelock", "xxhash"}, {"common"}),
+    "storage": ({"torch", "filelock", "platformdirs", "xxhash"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
