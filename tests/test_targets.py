@@ -75,7 +75,7 @@ def test_no_group_makes_what_is_no_part(group, target, tmp_path, monkeypatch, ca
     [
         ("generator._target_=gan_lab.losses.adversarial.Hinge", "must be a network"),
         ("loss._target_=gan_lab.losses.adversarial.hinge_discriminator", "is no class"),
-        ("data._target_=gan_lab.data.sets.cifar._BatchUnpickler", "must be a data set"),
+        ("data._target_=gan_lab.data.sets.cifar_batches._BatchUnpickler", "must be a data set"),
         (
             "optimizer.generator._target_=torch.optim.lr_scheduler.StepLR",
             "must be a torch.optim.Optimizer",

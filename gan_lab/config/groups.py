@@ -72,8 +72,7 @@ class Groups:
         """
         owners: dict[str, list[str]] = {group: [] for group in self.names()}
         for root in self._repository.get_group_options("", results_filter=ObjectType.CONFIG):
-            if root == "train":
-                self._add(owners, root, places=[""], choices=[""])
+            self._add(owners, root, places=[""], choices=[""])
         for group in self.names():
             for choice in self.choices(group):
                 places, choices = self._places(group, choice)

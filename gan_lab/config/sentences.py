@@ -17,17 +17,14 @@ def sentence(error: BaseException, line: CommandLine | None = None) -> str:
         error: what was raised.
         line: the command line that it came of; its --config-dir brings choices of its own.
     """
-    text = str(error)
-    groups = Groups.of(line or CommandLine())
     if isinstance(error.__cause__, GanLabError):  # of a resolver of ours
         return str(error.__cause__)
+    text = str(error)
+    groups = Groups.of(line or CommandLine())
+    if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text):
+        return _no_such_choice(found[1], found[2], groups)
     if found := re.search(r"Could not override '([^']+)'", text):
         return _no_such_option(found[1], groups)
-    if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text):
-        group, choice = found[1], found[2]
-        choices = groups.choices(group)
-        listed = f"; choose one of {', '.join(choices)}" if choices else "; there is no such group"
-        return f"{group}={choice}: no such {group}{nearest(choice, choices) or listed + '.'}"
     if found := re.search(r"Could not append to config. An item is already at '([^']+)'", text):
         return f"+{found[1]}: this option exists already; leave out the +."
     if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
@@ -41,15 +38,25 @@ def sentence(error: BaseException, line: CommandLine | None = None) -> str:
         return f"{found[1]}: this option is missing; give it a value again."
     if found := re.search(r"full_key: (\S+)", text):
         return f"{found[1]}: {text.splitlines()[0].rstrip('.')}."
+    return _what_hydra_says(f"{text}\n{error.__cause__ or ''}")
+
+
+def _what_hydra_says(text: str) -> str:
+    """Hydra's own words without its advice and its places."""
     kept = []
-    for said in map(str.strip, f"{text}\n{error.__cause__ or ''}".splitlines()):
+    for said in map(str.strip, text.splitlines()):
         if said.startswith("Config search path"):
             break
         if said and not said.startswith(("full_key", "object_type", "See", "Set the", "^")):
             kept.append(said)
-    return (
-        f"The command line cannot be understood: {' '.join(dict.fromkeys(kept))}".rstrip(".") + "."
-    )
+    words = " ".join(dict.fromkeys(kept)).rstrip(".")
+    return f"The command line cannot be understood: {words}."
+
+
+def _no_such_choice(group: str, choice: str, groups: Groups) -> str:
+    choices = groups.choices(group)
+    listed = f"; choose one of {', '.join(choices)}" if choices else "; there is no such group"
+    return f"{group}={choice}: no such {group}{nearest(choice, choices) or listed + '.'}"
 
 
 def _no_such_option(key: str, groups: Groups) -> str:
