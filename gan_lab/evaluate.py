@@ -23,6 +23,8 @@ from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
+from gan_lab.config.stored import refuse_outside
+from gan_lab.storage.origin import made_here
 
 if TYPE_CHECKING:
     from gan_lab.generation.pretrained import Pretrained
@@ -35,6 +37,7 @@ OPTIONS = {
     "out": Field(str | None),
     "ema": Field(bool),
     "device": Field(str),
+    "allow_targets": Field(list[str]),
     "data.root": Field(str | None),
 }
 
@@ -65,12 +68,19 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     from gan_lab.generation.pretrained import load
     from gan_lab.generation.sampling import EVALUATION_SEED
 
-    metric = build_metric({"metrics": options["metrics"], "seed": 0}, keys)  # it draws no weights
+    allowed = list(options.get("allow_targets", ()))
+    # It draws no weights.
+    wanted = {"metrics": options["metrics"], "seed": 0, "allow_targets": allowed}
+    metric = build_metric(wanted, keys)
     if metric is None:
         raise ConfigError(
             "metrics=none: there is nothing to evaluate; choose metrics=small or fid."
         )
-    model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
+    model = load(
+        options["run"], options["checkpoint"], options["device"], ema=options["ema"], allow_targets=allowed
+    )  # fmt: skip
+    if options["data"]["root"] is None and not made_here(model.folder):
+        refuse_outside(model.folder, {"data": model.config["data"]}, ())
     source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
     metric.prepare(source, model.device)
     for note in (*metric.about_reals, *metric.notes):

@@ -30,6 +30,7 @@ OPTIONS = {
     "out": Field(str | None),
     "overwrite": Field(bool),
     "ema": Field(bool),
+    "allow_targets": Field(list[str]),
 }
 
 
@@ -56,7 +57,10 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
     from gan_lab.generation.pretrained import load
 
     require(options["format"])
-    model = load(options["run"], options["checkpoint"], "cpu", ema=options["ema"])
+    allowed = options.get("allow_targets", ())
+    model = load(
+        options["run"], options["checkpoint"], "cpu", ema=options["ema"], allow_targets=allowed
+    )
     name = model.checkpoint.stem + ("" if options["ema"] else "-raw") + FORMATS[options["format"]]
     default = model.folder.path / "exported" / name
     out = default if options["out"] is None else user_path(options["out"], "out")

@@ -33,6 +33,7 @@ OPTIONS = {
     "batch_norm": Field(str, choices=("running", "batch")),
     "batch_size": Field(int, low=1),
     "device": Field(str),
+    "allow_targets": Field(list[str]),
 }
 
 
@@ -58,7 +59,10 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     given = None if options["out"] is None else user_path(options["out"], "out")
     if given is not None:
         _check_free(given, overwrite=options["overwrite"])
-    model = load(options["run"], options["checkpoint"], options["device"], ema=options["ema"])
+    model = load(
+        options["run"], options["checkpoint"], options["device"], ema=options["ema"],
+        allow_targets=options.get("allow_targets", ()),
+    )  # fmt: skip
     # The name of the default says what is in it, so that a file of this name may be renewed.
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
     drawing = {key: options[key] for key in ("seed", "batch_size", "batch_norm")}

@@ -36,6 +36,7 @@ def session_cache(tmp_path_factory):
     """Caches of data and statistics live in the test session, not in the user's folder."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["GAN_LAB_CACHE"] = str(folder)
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
     for name in ("GAN_LAB_DATA",):
         os.environ.pop(name, None)
     return folder

@@ -100,8 +100,9 @@ def command_of_resumed_run(line: CommandLine) -> CommandLine:
 
 def stored_flags(folder: RunFolder) -> dict[str, Any]:
     """The folder of further configurations that a run was started with; no other flag is taken from a file."""
-    found = CommandLine.parse(stored_command(folder)["flags"]).flags
-    return {key: value for key, value in found.items() if key == "config_dir"}
+    flags = stored_command(folder)["flags"]
+    found = dict(zip(flags[::2], flags[1::2], strict=False)).get("--config-dir")
+    return {} if found is None else {"config_dir": str(user_path(found, "--config-dir"))}
 
 
 def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
