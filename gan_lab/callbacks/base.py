@@ -28,3 +28,8 @@ class AfterRound(Callback):
     def after_round(self, module: AdversarialModule) -> None:
         """Do the work."""
         raise NotImplementedError
+
+    def owed(self, clock: Clock) -> str:
+        """In words, what is due at the end of a run and missing; empty where nothing is."""
+        del clock
+        return ""

@@ -78,9 +78,13 @@ class Evaluation(AfterRound):
 
     def catch_up(self, module: AdversarialModule) -> None:
         """Evaluate, unless these weights were scored already or a signal waits."""
-        known = self.run.scores.last_images == module.clock.images_seen
-        if self.run.metric is not None and not known and self.run.interrupts.pending is None:
+        if self.owed(module.clock) and self.run.interrupts.pending is None:
             self.after_round(module)
+
+    def owed(self, clock: Clock) -> str:
+        """An evaluation, where these weights have none."""
+        known = self.run.scores.last_images == clock.images_seen
+        return "" if self.run.metric is None or known else "an evaluation"
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Evaluate at the end."""

@@ -57,8 +57,13 @@ class Samples(AfterRound):
 
     def catch_up(self, module: AdversarialModule) -> None:
         """Save a grid, unless it is there."""
-        if not (self.run.folder.samples / grid_name(module.clock.images_seen)).is_file():
+        if self.owed(module.clock):
             self.after_round(module)
+
+    def owed(self, clock: Clock) -> str:
+        """A grid, where these weights have none."""
+        path = self.run.folder.samples / grid_name(clock.images_seen)
+        return "" if path.is_file() else "a grid of samples"
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the last grid."""

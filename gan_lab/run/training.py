@@ -45,7 +45,7 @@ from gan_lab.run.known_data import compare_images, identity_of
 from gan_lab.run.resuming import Resumed, resumed, run_to_resume, settle
 from gan_lab.run.together import Following, together
 from gan_lab.run.trainer import CountRounds, fit, make_trainer
-from gan_lab.run.words import conclude, introduce
+from gan_lab.run.words import conclude, introduce, nothing_to_train
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import describe_environment, other_threads
 from gan_lab.storage.files import remove_leftovers, write_whole
@@ -321,10 +321,10 @@ class _Run:
     def fit(self, game: Any, data: ImageData) -> None:
         """Train until the stop or a signal, with what is due at both ends."""
         run = self.run
-        if run.stop.counted_out(game.clock):
-            self.say("The stop is reached already; nothing to train. Raise max_kimg to go on.")
         limits = Limits(run=run)
         watching = ours(self.callbacks) if self.first else []
+        if self.first and run.stop.counted_out(game.clock):
+            self.say(nothing_to_train(run, watching, game.clock))
         others = foreign(self.callbacks)
         game.round_callbacks = [*watching, limits]
         every: list[Any] = [*watching, limits]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
+from gan_lab.engine.clock import Clock
 
 Say = Callable[[str], None]
 
@@ -25,6 +27,18 @@ def introduce(game: Any, say: Say, *, ranks: int) -> None:
         )
     for warning in [*game.warnings(), *accumulation_warning(game)]:
         say(f"Warning: {warning}")
+
+
+def nothing_to_train(run: RunState, callbacks: Iterable[AfterRound], clock: Clock) -> str:
+    """What happens to a run whose stop is reached: what a signal or a kill has cut off at its end is made."""
+    owed = [owed for callback in callbacks if (owed := callback.owed(clock))]
+    if not run.folder.curves.is_file():
+        owed.append("the curves")
+    if owed:
+        return (
+            f"The stop is reached already; what was due at the end is made now: {', '.join(owed)}."
+        )
+    return "The stop is reached already; nothing to train. Raise max_kimg to go on."
 
 
 def conclude(run: RunState, game: Any, say: Say) -> None:
