@@ -97,10 +97,11 @@ def test_an_evaluation_that_was_cut_off_is_made_when_the_run_goes_on(name, momen
         assert "nothing to train. Raise" not in said
 
 
-def test_a_kill_right_after_the_first_record_leaves_one_record_of_the_start(tmp_path):
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_an_early_kill_leaves_one_record_of_the_start(rounds, tmp_path):
     folder = tmp_path / "run"
-    process = started(folder, "metrics.num_samples=64")
-    until(lambda: records(folder), process)
+    process = started(folder, "metrics.num_samples=64", "max_rounds=1000000")
+    until(lambda: [r["iteration"] for r in records(folder)][-1:] >= [rounds], process)
     process.kill()
     process.communicate(timeout=240)
     process = started(folder, "metrics.num_samples=64")

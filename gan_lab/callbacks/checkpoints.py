@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
@@ -69,10 +71,11 @@ class Checkpoints(AfterRound):
             CheckpointError: where the disk refuses.
             GanLabError: where training has diverged; the checkpoint from before stays.
         """
-        refuse_diverged(module)
         clock, scores = module.clock, self.run.scores
         better = scores.better(clock.images_seen)
-        state: dict[str, Any] = {**module.snapshot(), "identity": dict(self.run.identity)}
+        trained = module.snapshot()
+        refuse_diverged(trained)
+        state: dict[str, Any] = {**trained, "identity": dict(self.run.identity)}
         if self.run.metric is not None:
             state["evaluation"] = scores.state(scores.best_value if better is None else better)
         with suppress(OSError):  # without room they wait, and are counted all the same
@@ -98,11 +101,33 @@ class Checkpoints(AfterRound):
             self.save(pl_module)
 
 
-def refuse_diverged(module: AdversarialModule) -> None:
-    """Raise GanLabError if a weight is not a number; one host synchronisation."""
-    finite = torch.stack([p.detach().isfinite().all() for p in module.parameters()]).all()
-    if not bool(finite):
-        raise GanLabError(
-            f"A weight is not a number any more at iteration {module.clock.iteration}: training has diverged. "
-            "The last checkpoint is from before; lower the learning rates, or set optimizer.<player>.clip_norm=1."
-        )
+def refuse_diverged(snapshot: Mapping[str, Any]) -> None:
+    """Refuse what a module's `snapshot` holds if a tensor of it is not finite; one synchronisation for each device.
+
+    Weights are not enough: a running variance, an average or a second moment that is infinite stays so, while the
+    weights look healthy.
+
+    Raises:
+        GanLabError: naming the tensor.
+    """
+    tensors = dict(_tensors(snapshot))
+    places: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors.values():
+        places.setdefault(tensor.device, []).append(tensor.isfinite().all())
+    if all(bool(torch.stack(flags).all()) for flags in places.values()):
+        return
+    name = next(name for name, tensor in tensors.items() if not bool(tensor.isfinite().all()))
+    raise GanLabError(
+        f"{name} is infinite or not a number any more at iteration {snapshot['clock']['iteration']}: training has "
+        "diverged. The last checkpoint is from before; lower the learning rates, or set "
+        "optimizer.<player>.clip_norm=1."
+    )
+
+
+def _tensors(node: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a nested mapping or sequence with its path."""
+    if isinstance(node, Tensor):
+        yield path, node.detach()
+    elif isinstance(node, Mapping | list | tuple):
+        for key, inner in node.items() if isinstance(node, Mapping) else enumerate(node):
+            yield from _tensors(inner, f"{path}.{key}" if path else str(key))
