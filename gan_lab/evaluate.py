@@ -17,6 +17,7 @@ if __name__ == "__main__":
 import hydra
 from omegaconf import DictConfig
 
+from gan_lab.common.durations import refuse_endless
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options, user_keys
@@ -86,7 +87,9 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     for note in (*metric.about_reals, *metric.notes):
         log.info(note)
     sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
-    log.info(f"This will take about {metric.estimate_seconds(sample):.0f} s.")
+    seconds = metric.estimate_seconds(sample)
+    refuse_endless("metrics.num_samples", metric.num_samples, seconds=seconds)
+    log.info(f"This will take about {seconds:.0f} s.")
     score = metric.score(sample)
     protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}
     result = {

@@ -22,6 +22,8 @@ from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
 
+MANY = 4096  # images at once that are counted before they are made
+
 OPTIONS = {
     "run": Field(str),
     "checkpoint": Field(str),
@@ -52,6 +54,7 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     """
     import torch
 
+    from gan_lab.assembly.sizes import refuse_too_many
     from gan_lab.generation.pretrained import load
     from gan_lab.media.folders import write_folder
     from gan_lab.media.grids import save_grid
@@ -66,6 +69,10 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     # The name of the default says what is in it, so that a file of this name may be renewed.
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
     drawing = {key: options[key] for key in ("seed", "batch_size", "batch_norm")}
+    at_once = options["num"] if _is_grid(out) else min(options["num"], options["batch_size"])
+    if at_once > MANY:
+        option = "num" if _is_grid(out) else "batch_size"
+        refuse_too_many(option, at_once, shape=tuple(model.sample(1).shape[1:]))
     batches = model.batches(options["num"], **drawing)
     try:
         if _is_grid(out):

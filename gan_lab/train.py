@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.paths import user_path
+from gan_lab.config.choices import check_choices_of
 from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.line import CommandLine, override_key
@@ -53,6 +54,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     with hydra.initialize_config_dir(version_base="1.3", config_dir=CONF):
         try:
             line = command_of_resumed_run(line)
+            check_choices_of(line, "train")
             asked = [o for o in line.quoted if override_key(o) not in HYDRA_FOLDERS]
             if "config_dir" in line.flags:
                 asked.append(f"hydra.searchpath=[{quote('file://' + line.flags['config_dir'])}]")

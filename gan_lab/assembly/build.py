@@ -11,6 +11,7 @@ import torch
 
 from gan_lab.assembly.kinds import Kind, annotated, kind_of
 from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, load_target
+from gan_lab.assembly.sizes import refuse_too_many
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
 from gan_lab.config.permission import allowed_targets
@@ -52,6 +53,8 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     game = builder.game(source)
     metric = builder.metric()
     builder.refuse_unknown()
+    shape = (source.channels, source.resolution, source.resolution)
+    refuse_too_many("samples.num", config["samples"]["num"], shape=shape)
     machine = settle_graphs(machine, game, config, builder.leftovers.dropped)
     game.options = replace(
         game.options,
@@ -233,6 +236,7 @@ class _Builder:
                 check_type(f"{path}.{key}", value, float)
                 in_range(f"{path}.{key}", value, low=0)
             options[key] = value
+        self.leftovers.refuse_taken_away(path, {*known, *RATE_KEYS} - set(node))
         if "lr" not in node:
             raise ConfigError(f"{path}.lr: this option must be given.")
         rate = schedule(node["lr"], f"{path}.lr")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gan_lab.assembly.kinds import Kind
+from gan_lab.assembly.sizes import refuse_too_large
 from gan_lab.common.errors import ConfigError, GanLabError, first_line, nearest
 from gan_lab.config.schema import check_type
 
@@ -36,6 +37,18 @@ class Leftovers:
             hint = nearest(path.rpartition(".")[2], known)
             raise ConfigError(f"{path}: {why}{listed}{hint or '.'}")
         self.dropped.append(path)
+
+    def refuse_taken_away(self, path: str, missing: Collection[str]) -> None:
+        """Refuse an override such as `~generator.width`, after which the class would choose a value by itself.
+
+        Raises:
+            ConfigError: naming the option.
+        """
+        for name in sorted(missing):
+            if f"{path}.{name}" in self.user_keys:
+                raise ConfigError(
+                    f"~{path}.{name}: an option of a part cannot be taken away; give it another value."
+                )
 
 
 def load_target(
@@ -151,9 +164,11 @@ def build_part(
             continue
         check_type(f"{path}.{key}", value, known[key])
         arguments[key] = value
+    leftovers.refuse_taken_away(path, set(known) - set(arguments))
     for name, parameter in inspect.signature(factory).parameters.items():
         if parameter.default is parameter.empty and name in known and name not in arguments:
             raise ConfigError(f"{path}.{name}: this option must be given.")
+    refuse_too_large(path, typing.cast(type, factory), arguments)
     with _told_with_path(path, known):
         try:
             return factory(**arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -12,12 +13,15 @@ import torch
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
+from gan_lab.common.durations import long_run
 from gan_lab.common.errors import GanLabError
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.process import console
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
+
+log = logging.getLogger(__name__)
 
 LINE_SECONDS = 10.0
 BAR_SECONDS = 0.1
@@ -38,6 +42,7 @@ class Status(AfterRound):
         self.every_rounds = every_rounds
         self.terminal = console.is_terminal()
         self._shown = -math.inf
+        self._warned = False
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the stopwatch."""
@@ -85,6 +90,9 @@ class Status(AfterRound):
             if k.startswith("loss/") and k.count("/") == 1
         )
         left = self.run.stop.seconds_left(clock, speed)
+        if (said := long_run(left)) and not self._warned:
+            self._warned = True
+            log.warning(f"Warning: {said}")
         parts = [f"kimg {clock.kimg:8.1f}", f"{speed:7.0f} images/s"]
         if left is not None:
             parts.append(f"left {clock_text(left)}")

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.common.errors import ConfigError, nearest
-from gan_lab.config.line import override_key
+from gan_lab.config.line import override_keys
 from gan_lab.config.schema import Field, check_fields
 
 
@@ -41,7 +41,7 @@ def plain_options(
 
 def user_keys() -> list[str]:
     """Dotted paths that the user set on this command line."""
-    return [override_key(override) for override in HydraConfig.get().overrides.task]
+    return [key for one in HydraConfig.get().overrides.task for key in override_keys(one)]
 
 
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -15,7 +15,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_lab.common.errors import ConfigError, GanLabError
+from gan_lab.common.errors import ConfigError, GanLabError, first_line
+from gan_lab.config.choices import check_choices_of
 from gan_lab.config.line import CommandLine
 from gan_lab.config.permission import guard_environment
 from gan_lab.config.sentences import no_choice, sentence
@@ -49,6 +50,7 @@ def around_hydra(function: Callable[[Any], Returned]) -> Callable[[Any], Returne
                 return function(config)
         except Exception as error:
             if several:
+                _ended.append(error)
                 raise
             _ended.append(error)
             return None
@@ -97,6 +99,7 @@ def _run(
     try:
         guard_environment()
         line = prepare(CommandLine.parse(arguments))
+        check_choices_of(line, name.rpartition(".")[2])
         sys.argv = [name, *line.arguments()]
         _call(job, line)
     except GanLabError as error:
@@ -125,10 +128,13 @@ def _call(job: Callable[[], Any], line: CommandLine) -> None:
             f"{error.filename}: the run folder cannot be made ({error.strerror}); "
             "set hydra.run.dir (hydra.sweep.dir with -m) to another folder."
         ) from error
-    except ValueError as error:
-        if not str(error).startswith("Config group override must be"):
+    except Exception as error:
+        # The single job's own errors come by _ended, a multirun's are told by the jobs: this is Hydra's.
+        if error in _ended or isinstance(error, GanLabError | OmegaConfBaseException):
             raise
-        raise ConfigError(no_choice(line)) from error
+        if str(error).startswith("Config group override must be"):
+            raise ConfigError(no_choice(line)) from error
+        raise ConfigError(f"The command line cannot be understood: {first_line(error)}.") from error
     if _ended:
         raise _ended[0]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.default_element import GroupDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -64,6 +65,21 @@ class Groups:
         if not group or not self._repository.group_exists(group):
             return []
         return self._repository.get_group_options(group, results_filter=ObjectType.CONFIG)
+
+    def takes_several(self, group: str) -> bool:
+        """Whether a list of choices has a place for each, as penalty=[r1,r2] has."""
+        packages = [self._load(f"{group}/{choice}")[1] for choice in self.choices(group)]
+        return any(package.startswith(f"{group}.") for package in packages)
+
+    def unchosen(self, root: str) -> list[str]:
+        """Groups in which a command's own file chooses nothing."""
+        loaded = self._repository.load_config(root)
+        defaults = [] if loaded is None else loaded.defaults_list or []
+        return [
+            one.group if one.package is None else f"{one.group}@{one.package}"
+            for one in defaults
+            if isinstance(one, GroupDefault) and one.group is not None and one.value in (None, [])
+        ]
 
     def options(self) -> dict[str, list[str]]:
         """Dotted names of all options, each with the choices that bring it.

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.config.paths import quote_paths, user_path
@@ -69,7 +70,7 @@ class CommandLine:
     @cached_property
     def keys(self) -> list[str]:
         """Dotted paths that the overrides set."""
-        return [override_key(override) for override in self.overrides]
+        return [key for override in self.overrides for key in override_keys(override)]
 
     @property
     def flag_names(self) -> list[str]:
@@ -80,6 +81,24 @@ class CommandLine:
 def override_key(override: str) -> str:
     """The key of an override such as `+a.b=1` or `~a`."""
     return override.lstrip("+~").partition("=")[0]
+
+
+def override_keys(override: str) -> list[str]:
+    """The dotted paths that an override sets: those inside of `++generator={width: 16}` too."""
+    key = override_key(override)
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:
+        return [key]
+    value = None if parsed.is_delete() or parsed.is_sweep_override() else parsed.value()
+    return [key, *_paths(value, f"{key}.")]
+
+
+def _paths(node: Any, prefix: str) -> list[str]:
+    found = []
+    for name, value in node.items() if isinstance(node, Mapping) else ():
+        found += [f"{prefix}{name}", *_paths(value, f"{prefix}{name}.")]
+    return found
 
 
 def override_value(override: str) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,7 +70,7 @@ class HydraFolders(Callback):
             folder = str(user_path("" if written is None else str(written), option))
         except ConfigError as error:
             # Hydra turns exceptions of callbacks into warnings, and would go on.
-            sys.stderr.write(f"{error}\n")
+            logging.getLogger(__name__).error(error)
             raise SystemExit(error.exit_code) from error
         if folder != str(written):
             with open_dict(config.hydra):

@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.paths import user_path
-from gan_lab.config.line import CommandLine, override_key, override_value
+from gan_lab.config.line import CommandLine, override_key, override_keys, override_value
 from gan_lab.config.paths import quote
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.config.stored import (
@@ -51,7 +51,7 @@ class Command:
     @property
     def keys(self) -> list[str]:
         """Dotted paths that the user set."""
-        return [override_key(override) for override in self.overrides]
+        return [key for override in self.overrides for key in override_keys(override)]
 
 
 def write_command(

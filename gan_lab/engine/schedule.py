@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
@@ -119,15 +121,21 @@ def _piecewise(options: dict[str, object], name: str, warmup: float) -> Schedule
         raise ConfigError(
             f"{name}: {len(values)} values need {len(values) - 1} changes in kimg, not {len(knots)}."
         )
+    changes = tuple(_number(k, f"{name}.kimg") for k in knots)
+    if any(one >= other for one, other in pairwise(changes)):
+        raise ConfigError(f"{name}.kimg={list(knots)}: must rise from each change to the next.")
     return Schedule(
         kind="piecewise",
         warmup_kimg=warmup,
         values=tuple(_number(v, f"{name}.values") for v in values),
-        knots=tuple(_number(k, f"{name}.kimg") for k in knots),
+        knots=changes,
     )
 
 
 def _number(value: object, name: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with suppress(OverflowError):
+            number = float(value)
+            in_range(name, number, above=-math.inf, below=math.inf)
+            return number
     raise ConfigError(f"{name}={value}: must be a number.")

@@ -19,6 +19,7 @@ from gan_lab.callbacks.limits import Limits
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.samples import grid_name
 from gan_lab.callbacks.stop import Stop
+from gan_lab.common.durations import refuse_endless
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.checks import check
 from gan_lab.config.lightning import processes
@@ -294,6 +295,7 @@ class _Run:
             self.say(note)
         sampler = Sampler(game.to(device), game.averaged_networks())
         seconds = metric.estimate_seconds(sampler)
+        refuse_endless("metrics.num_samples", metric.num_samples, seconds=seconds)
         self.say(
             f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s."
         )

@@ -85,13 +85,13 @@ ONLY = {
 
 # Imported before torch is, so that --help and a wrong option answer at once.
 LIGHT = [
-    "common/errors.py", "common/paths.py", "common/ranges.py", "common/scalars.py", "process/interrupts.py",
-    "process/console.py", "process/streams.py", "process/threads.py", "process/cores.py", "process/neighbours.py",
-    "storage/run_folder.py", "storage/files.py", "storage/locks.py", "storage/records.py", "train.py", "sample.py",
-    "export.py",
-    "evaluate.py", "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
+    "common/errors.py", "common/durations.py", "common/paths.py", "common/ranges.py", "common/scalars.py",
+    "process/interrupts.py", "process/console.py", "process/streams.py", "process/threads.py",
+    "process/cores.py", "process/neighbours.py", "storage/run_folder.py", "storage/files.py",
+    "storage/locks.py", "storage/records.py", "train.py", "sample.py", "export.py", "evaluate.py",
+    "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
-    "config/permission.py", "config/lightning.py", "storage/links.py", "storage/origin.py",
+    "config/permission.py", "config/choices.py", "config/lightning.py", "storage/links.py", "storage/origin.py",
 ]  # fmt: skip
 
 

@@ -1,0 +1,36 @@
+"""How much memory this process may use at most."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+CGROUPS = Path("/sys/fs/cgroup")
+LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of control groups, version 2 and 1
+
+
+def memory_limit(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int | None:
+    """Bytes of the machine's memory, or of a container's share where that is less; None where nobody tells.
+
+    Args:
+        root: where control groups are mounted.
+        membership: the file that names this process's groups.
+    """
+    found = []
+    with suppress(OSError, ValueError, AttributeError):  # no such names on Windows
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    groups = [PurePosixPath("/")]
+    with suppress(OSError):
+        groups += [
+            PurePosixPath(line.split(":", 2)[2]) for line in membership.read_text().splitlines()
+        ]
+    for group in groups:
+        for place in (group, *group.parents):
+            for name in LIMITS:
+                controller, _, file = name.rpartition("/")
+                with suppress(OSError, ValueError):  # "max" is no number
+                    found.append(
+                        int((root / controller / str(place).lstrip("/") / file).read_text())
+                    )
+    return min(found, default=None)
