@@ -11,6 +11,7 @@ from gan_lab.assembly.kinds import Kind, subclass_of
 from gan_lab.assembly.parts import Leftovers, build_part, load_target
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.checkpoints import Checkpoints
+from gan_lab.callbacks.hooks import refuse_deaf
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.common.errors import ConfigError
 
@@ -37,6 +38,7 @@ INSTEAD = {
     "BasePredictionWriter": "python -m gan_lab.sample writes images",
     "BaseFinetuning": _WHOLE,
     "ModelPruning": _WHOLE,
+    "ThroughputMonitor": "records have speed/images_per_s already",
     "SpikeDetection": "a loss that is no number ends the run by itself",
     "LambdaCallback": "write a class of your own and name it with allow_targets",
 }
@@ -107,4 +109,6 @@ def _entries(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
                 raise ConfigError(
                     f"{path}: {factory.__name__} works against the engine; {INSTEAD[base.__name__]}."
                 )
+        if not issubclass(factory, AfterRound):
+            refuse_deaf(path, factory)
         yield path, node

@@ -117,8 +117,13 @@ class CountRounds(Callback):
     The players step their optimizers themselves, of which Lightning sees nothing: its own count would stay at 0.
     """
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """A resumed run begins where it was."""
+        del stage
+        self.on_train_start(trainer, pl_module)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """As many as the run's own clock has counted."""
         count = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         count.total.completed = pl_module.clock.iteration
 

@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from gan_lab.assembly.build import Parts, build, build_trackers
+from gan_lab.callbacks.hooks import unheard
 from gan_lab.callbacks.limits import Limits
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.samples import grid_name
@@ -331,6 +332,8 @@ class _Run:
         game.round_callbacks = [*watching, limits]
         every: list[Any] = [*watching, limits]
         logger = None
+        for note in unheard(others):
+            self.say(f"Warning: {note}")
         if others:
             every = [CountRounds(), *every, *others]
             logger = ReporterLogger(run.reporter if self.first else None, lambda: game.clock)
