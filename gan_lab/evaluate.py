@@ -80,8 +80,9 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"], allow_targets=allowed
     )  # fmt: skip
-    if options["data"]["root"] is None and not made_here(model.folder):
-        refuse_outside(model.folder, {"data": model.config["data"]}, ())
+    if not made_here(model.folder):
+        given = () if options["data"]["root"] is None else ("data.root",)
+        refuse_outside(model.folder, {"data": model.config["data"]}, given)
     source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
     metric.prepare(source, model.device)
     for note in (*metric.about_reals, *metric.notes):

@@ -37,7 +37,7 @@ def session_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     os.environ["GAN_LAB_CACHE"] = str(folder)
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
-    for name in ("GAN_LAB_DATA",):
+    for name in ("GAN_LAB_DATA", "GAN_LAB_ALLOW_TARGETS"):
         os.environ.pop(name, None)
     return folder
 

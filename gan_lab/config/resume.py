@@ -12,6 +12,7 @@ from gan_lab.config.line import CommandLine, override_key, override_keys, overri
 from gan_lab.config.paths import quote
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.config.stored import (
+    CONFIG_DIR,
     refuse_outside,
     refuse_outside_overrides,
     replayable,
@@ -93,7 +94,7 @@ def command_of_resumed_run(line: CommandLine) -> CommandLine:
     if not made_here(folder):
         refuse_outside_overrides(folder, kept)
         refuse_outside(folder, stored_config(folder), line.keys)
-        refuse_outside(folder, {"--config-dir": flags.get("config_dir")}, line.flag_names)
+        refuse_outside(folder, {CONFIG_DIR: flags.get("config_dir")}, line.flag_names)
     where = f"hydra.run.dir={quote(str(folder.path))}"
     return CommandLine((*kept, *line.overrides, where), flags)
 
@@ -101,8 +102,8 @@ def command_of_resumed_run(line: CommandLine) -> CommandLine:
 def stored_flags(folder: RunFolder) -> dict[str, Any]:
     """The folder of further configurations that a run was started with; no other flag is taken from a file."""
     flags = stored_command(folder)["flags"]
-    found = dict(zip(flags[::2], flags[1::2], strict=False)).get("--config-dir")
-    return {} if found is None else {"config_dir": str(user_path(found, "--config-dir"))}
+    found = dict(zip(flags[::2], flags[1::2], strict=False)).get(CONFIG_DIR)
+    return {} if found is None else {"config_dir": str(user_path(found, CONFIG_DIR))}
 
 
 def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,11 +182,18 @@ def merge(
 
 
 def with_value(config: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy with the value at a dotted path of at most two keys."""
+    """A copy with the value at a dotted path of at most two keys.
+
+    Raises:
+        ConfigError: where the first key leads to no section.
+    """
     section, _, key = path.rpartition(".")
     if not section:
         return {**config, key: value}
-    return {**config, section: {**(config.get(section) or {}), key: value}}
+    options = config.get(section) or {}
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{section}={options}: must be a section of options, such as {key}.")
+    return {**config, section: {**options, key: value}}
 
 
 def with_newer_options(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ MOST_VALUES = 100_000  # YAML's aliases can make billions out of a few lines
 
 # Never taken from a file: permission comes from the keyboard.
 _PERSONAL = ("allow_targets", "resume")
+# Always a stranger's, also inside the folder: configurations may name callbacks and launchers of Hydra.
+CONFIG_DIR = "--config-dir"
+PLACES = (*PATH_OPTIONS, CONFIG_DIR)
 _ROOTED = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|[a-z]+://")
 
 # Where parts lie that a stored configuration names by the place they had before.
@@ -79,8 +82,7 @@ def replayable(folder: RunFolder, given: Collection[str]) -> list[str]:
     kept = []
     for text in stored_command(folder)["overrides"]:
         key = override_key(text)
-        root = re.split(r"[.@/]", key)[0]
-        if key in given or root in _PERSONAL:
+        if key in given:
             continue
         parsed = _parsed(folder, text)
         places = re.split(r"[.@/:]", f"{parsed.key_or_group}/{parsed.package or ''}")
@@ -89,12 +91,23 @@ def replayable(folder: RunFolder, given: Collection[str]) -> list[str]:
                 f"{folder.overrides}: {text} would change Hydra itself, which a stored command line may not; "
                 "remove that line."
             )
-        if "${" in text:
+        roots = (
+            re.split(r"[./]", place)[0] for place in (parsed.key_or_group, parsed.package or "")
+        )
+        if set(_PERSONAL) & set(roots):
+            continue
+        # Both: Hydra's grammar can write `${` as `$\{`, so that only the value shows it.
+        if any("${" in one for one in (text, *_all_texts(parsed.value()))):
             raise ConfigError(
                 f"{folder.overrides}: {text} is not resolved from a stored command line; give {key}= again."
             )
         kept.append(text)
     return kept
+
+
+def _all_texts(node: Any) -> list[str]:
+    """Texts of a value, names of nested options among them."""
+    return [part for path, text in _texts(node) for part in (path, text)]
 
 
 def _parsed(folder: RunFolder, text: str) -> Override:
@@ -120,8 +133,9 @@ def refuse_outside(folder: RunFolder, options: Mapping[str, Any], given: Collect
     for path, value in _texts(options):
         if path.partition(".")[0] in _PERSONAL or any(_covers(key, path) for key in given):
             continue
-        is_path = path in PATH_OPTIONS or _ROOTED.match(value) or ".." in re.split(r"[/\\]", value)
-        if is_path and not _inside(folder.path, value):
+        # Only of options that are read as paths is it known from where; a group's choice starts in conf/.
+        ours = path in PATH_OPTIONS and _inside(folder.path, value)
+        if not ours and (path in PLACES or _leads_away(value)):
             raise ConfigError(
                 f"{folder.path}: this run was made elsewhere, and its {path} lies outside its folder; "
                 f"add {path}={value} if you want that."
@@ -138,6 +152,10 @@ def refuse_outside_overrides(folder: RunFolder, overrides: Collection[str]) -> N
         parsed = _parsed(folder, text)
         if not parsed.is_delete():
             refuse_outside(folder, {parsed.key_or_group: parsed.value()}, ())
+
+
+def _leads_away(value: str) -> bool:
+    return bool(_ROOTED.match(value)) or ".." in re.split(r"[/\\]", value)
 
 
 def _covers(key: str, path: str) -> bool:
@@ -164,10 +182,17 @@ def _texts(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _read(file: Path) -> Any:
     import yaml
 
+    class Plain(yaml.SafeLoader):
+        """Refuses merge keys, which nothing of ours writes: a few lines of them fill any memory."""
+
+        def flatten_mapping(self, node: Any) -> None:
+            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+                raise ValueError("it holds a merge key (<<)")
+
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ConfigError(f"{file}: is too large to hold the options of a run.")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=Plain)
         _count(content, [0])
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]

@@ -15,6 +15,7 @@ from gan_lab.common.paths import user_path
 from gan_lab.engine.clock import KIMG
 from gan_lab.reports.distinctions import distinctions, text
 from gan_lab.reports.protocols import describe, distances, identity
+from gan_lab.storage.links import refuse_ways_out
 from gan_lab.storage.run_folder import RunFolder
 
 DEPTH = 4  # folders below a given one in which runs are looked for
@@ -46,12 +47,13 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunFolder]:
     """The runs in or below these folders, each once.
 
     Raises:
-        CheckpointError: at a path without any.
+        CheckpointError: at a path without any, or a run with a link that leads out of its folder.
     """
     found: dict[Path, RunFolder] = {}
     for path in [user_path(one, "run") for one in paths]:
         inside = [RunFolder(folder) for folder in _folders(path) if _is_run(folder)]
         for run in inside or [RunFolder.existing(path)]:  # a file of a run, or a sentence
+            refuse_ways_out(run.path)
             found.setdefault(run.path.resolve(), run)
     return list(found.values())
 

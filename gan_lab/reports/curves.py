@@ -13,6 +13,7 @@ from gan_lab.config.stored import stored_command
 from gan_lab.engine.clock import KIMG
 from gan_lab.reports.distinctions import run_names
 from gan_lab.reports.protocols import NOT_DISTANCES, describe, distances, identity
+from gan_lab.storage.files import whole_file
 from gan_lab.storage.run_folder import RunFolder
 
 # Okabe and Ito's colours, which colour-blind people tell apart, without the yellow.
@@ -84,7 +85,8 @@ def draw_curves(folders: Sequence[RunFolder], path: Path) -> None:
         _legend_of_runs(figure, run_names(folders))
     figure.supxlabel(plain(protocols.text()), fontsize=SMALL, color=GREY)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, format="png")
+    with whole_file(path) as file:  # takes the place of a link instead of writing where it leads
+        figure.savefig(file, dpi=DPI, format="png")
 
 
 def _title(folder: RunFolder) -> str:
