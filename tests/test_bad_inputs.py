@@ -91,6 +91,16 @@ ROWS = {
     "no logger's name": bad("hydra.verbose=1_000", "hydra.verbose=1_000: must be true, false"),
     "an old run's pickle": bad("--experimental-rerun x", "--experimental-rerun: no such flag"),
     "a forced number for a run": bad("++resume=5", "5: no run folder is there", code=1),
+    "typo inside a group's mapping": bad("generator={{wdith:16}}", "generator.wdith", "mean generator.width?"),
+    "two optimizers merged": bad("optimizer@optimizer.generator=[adam,sgd]", "one optimizer goes into a run"),
+    "nothing of this name": bad("~logger=nothing", "~logger=nothing: nothing of this name is chosen"),
+    "another value to take away": bad("~seed=5", "~seed: its value is 0, so this takes nothing away"),
+    "option that another reads": bad("~samples.num", "samples.num: this option is missing", "callbacks.samples.num"),
+    "letters without quotes": bad("seed=\u00e9", "seed=\u00e9: cannot be understood", "quotes"),
+    "what Hydra stumbles over": bad("hydra.job.env_set=3", "hydra.job.env_set"),
+    "++ for what does not exist": bad("++x=1", "x: no such option"),
+    "empty run folder": bad("hydra.run.dir=", "hydra.run.dir=: the path is empty"),
+    "name that is no text": bad("resume=\udcff", "is not UTF-8 text", "resume"),
     # Types.
     "text for a whole number": bad("generator.width=abc", "generator.width=abc: must be a whole number."),
     "fraction for a whole number": bad("generator.width=3.5", "generator.width=3.5: must be a whole number."),
@@ -170,6 +180,7 @@ ROWS = {
     "resume of an empty checkpoint": bad("resume={hollow}", "is damaged", code=1),
     "resume of something else": bad("resume={foreign}", "not a checkpoint of this version", code=1),
     "resume of code in a checkpoint": bad("resume={pickled}", "is damaged or not one of gan_lab's", code=1),
+    "resume with a damaged command": bad("resume={command}", "overrides.yaml: cannot be read"),
     "resume of another size": bad("resume={wider}", "does not fit this model"),
     "resume with a changed option": bad("resume={run} seed=7", "seed=7", "has seed=0"),
     "resume with another model": bad("resume={run} model=lsgan", "model=lsgan", "has model=dcgan"),
@@ -204,6 +215,7 @@ def places(tmp_path_factory) -> dict[str, Path]:
     torch.save({"weights": torch.zeros(3)}, copy("foreign").last)
     torch.save({"format": 1, "state": Path("x")}, copy("pickled").last)
     copy("unreadable").config.write_text("a: [")
+    copy("command").overrides.write_bytes(b"overrides: [\xff\x00")
     wider = copy("wider")
     config = yaml.safe_load(wider.config.read_text())
     config["generator"]["width"] = 16
@@ -495,6 +507,22 @@ def test_a_sweep_may_stop_at_the_first_failure(tmp_path):
     assert "Traceback" not in done.stderr
     assert done.stderr.strip().endswith("sweep.on_error=stop: the jobs that were left do not run.")
     assert not (tmp_path / "sweep" / "1").exists()
+
+
+def test_memory_that_ends(tmp_path):
+    """A limit on the process's addresses stands for a small machine."""
+    done = command(
+        *TINY, "generator.width=128", "data.batch_size=8192", "strategy=cpu", f"hydra.run.dir={tmp_path}/run",
+        cwd=tmp_path, prefix="ulimit -v 5000000",
+    )  # fmt: skip
+    said = done.stderr.strip()
+    assert "Traceback" not in said
+    assert done.returncode == 1
+    last = said.splitlines()[-1]
+    assert last.startswith("The memory of this machine is not enough"), last
+    assert "data.batch_size" in last
+    assert is_a_sentence(last)
+    assert json.loads(RunFolder(tmp_path / "run").status.read_text())["state"] == "failed"
 
 
 def test_a_disk_that_takes_no_more(tmp_path):

@@ -102,6 +102,11 @@ def check(command, line, capsys) -> None:
         assert len(last) > 8, (line, said)
 
 
+def test_forty_of_them(before_training, capsys):
+    for line in lines()[:40]:
+        check(main, line, capsys)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(10))
 def test_no_line_ends_in_a_traceback(part, before_training, capsys):

@@ -15,13 +15,14 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_lab.common.errors import ConfigError, GanLabError, first_line
+from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.choices import check_choices_of
 from gan_lab.config.line import CommandLine
 from gan_lab.config.permission import guard_environment
-from gan_lab.config.sentences import no_choice, sentence
+from gan_lab.config.sentences import no_choice, refused_by_hydra, sentence
 from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted, Interrupts
+from gan_lab.process.memory import enough_memory
 from gan_lab.process.threads import starting
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def around_hydra(function: Callable[[Any], Returned]) -> Callable[[Any], Returne
         hydra = HydraConfig.get()
         folder, several = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
         try:
-            with starting(folder, str(folder.parent.absolute()) if several else None):
+            together = str(folder.parent.absolute()) if several else None
+            with starting(folder, together), enough_memory("num or batch_size"):
                 return function(config)
         except Exception as error:
             if several:
@@ -134,7 +136,7 @@ def _call(job: Callable[[], Any], line: CommandLine) -> None:
             raise
         if str(error).startswith("Config group override must be"):
             raise ConfigError(no_choice(line)) from error
-        raise ConfigError(f"The command line cannot be understood: {first_line(error)}.") from error
+        raise ConfigError(refused_by_hydra(error, line)) from error
     if _ended:
         raise _ended[0]
 

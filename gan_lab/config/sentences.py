@@ -4,10 +4,36 @@ from __future__ import annotations
 
 import re
 
-from gan_lab.common.errors import GanLabError, nearest
+from gan_lab.common.errors import GanLabError, first_line, nearest
 from gan_lab.config.groups import Groups
 from gan_lab.config.lightning import refusal
 from gan_lab.config.line import CommandLine, override_key
+from gan_lab.config.paths import HYDRA_FOLDERS
+
+# What Hydra and OmegaConf say, and the sentence for it; braces take the groups of the pattern.
+SAID = {
+    r"Could not append to config. An item is already at '([^']+)'": (
+        "+{0}: this option exists already; leave out the +."
+    ),
+    r"Ambiguous value for argument '([^']+)'": (
+        "{0}: several values are a sweep; add -m to run one job for each, "
+        "or write a list in brackets, such as penalty=[r1,r2]."
+    ),
+    # Of a section that is no mapping.
+    r"Error trying to access ([\w.]+)": "{0}: this option is missing; give it a value again.",
+    r"Could not delete '([^']+)'": (
+        "~{0}: nothing of this name is chosen that could be taken away."
+    ),
+    r"Could not delete from config. The value of '(\S+)' is (.*) and": (
+        "~{0}: its value is {1}, so this takes nothing away; leave it out."
+    ),
+    r"Interpolation key '(\S+)' not found\s+full_key: (\S+)": (
+        "{0}: this option is missing, and {1} takes its value from it; give it a value again."
+    ),
+    r"LexerNoViableAltException: (.+)": (
+        "{0}: cannot be understood; a value with such letters needs quotes of its own, as in \"seed='1'\"."
+    ),
+}
 
 
 def sentence(error: BaseException, line: CommandLine | None = None) -> str:
@@ -24,18 +50,12 @@ def sentence(error: BaseException, line: CommandLine | None = None) -> str:
     if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text):
         return _no_such_choice(found[1], found[2], groups)
     if found := re.search(r"Could not override '([^']+)'", text):
-        return _no_such_option(found[1], groups)
-    if found := re.search(r"Could not append to config. An item is already at '([^']+)'", text):
-        return f"+{found[1]}: this option exists already; leave out the +."
-    if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
-        return (
-            f"{found[1]}: several values are a sweep; add -m to run one job for each, "
-            "or write a list in brackets, such as penalty=[r1,r2]."
-        )
-    if found := re.search(
-        r"Error trying to access ([\w.]+)", text
-    ):  # of a section that is no mapping
-        return f"{found[1]}: this option is missing; give it a value again."
+        inside = re.search(r"full_key: (\S+)", str(error.__cause__))  # the entry of a mapping
+        below = inside is not None and inside[1].startswith(f"{found[1]}.")
+        return _no_such_option(inside[1] if inside and below else found[1], groups)
+    for pattern, words in SAID.items():
+        if found := re.search(pattern, text):
+            return words.format(*found.groups())
     if found := re.search(r"full_key: (\S+)", text):
         return f"{found[1]}: {text.splitlines()[0].rstrip('.')}."
     return _what_hydra_says(f"{text}\n{error.__cause__ or ''}")
@@ -85,6 +105,16 @@ def no_choice(line: CommandLine) -> str:
     choices = ", ".join(groups.choices(override_key(wrong[0]).partition("@")[0])) if wrong else ""
     hint = f"choose one of {choices}, or leave it out" if choices else "leave it out"
     return f"{wrong[0] if wrong else 'A group'}: names no choice; {hint}."
+
+
+def refused_by_hydra(error: BaseException, line: CommandLine) -> str:
+    """The sentence for what made Hydra fail in its own code, before any of ours ran."""
+    own = [o for o in line.overrides if override_key(o).startswith("hydra.")]
+    own = [o for o in own if override_key(o) not in HYDRA_FOLDERS]
+    what = first_line(error)
+    if own:
+        return f"{', '.join(own)}: Hydra cannot work with this ({what}); leave it out or change it."
+    return f"The command line cannot be understood: {what}."
 
 
 def _names_choices(override: str) -> bool:

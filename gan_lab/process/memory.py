@@ -1,10 +1,13 @@
-"""How much memory this process may use at most."""
+"""How much memory this process may use at most, and what is said when it ends."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+
+from gan_lab.common.errors import GanLabError, first_line
 
 CGROUPS = Path("/sys/fs/cgroup")
 LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of control groups, version 2 and 1
@@ -34,3 +37,29 @@ def memory_limit(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgrou
                         int((root / controller / str(place).lstrip("/") / file).read_text())
                     )
     return min(found, default=None)
+
+
+@contextmanager
+def enough_memory(
+    options: str = "data.batch_size, data.resolution or a network's width",
+) -> Iterator[None]:
+    """Say in a sentence that memory has ended, where torch or Python says it with a trace of calls.
+
+    Args:
+        options: what to lower.
+
+    Raises:
+        GanLabError: naming them.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has a type of its own for a GPU's memory only.
+        if not isinstance(error, MemoryError) and not any(said in str(error) for said in _ENDED):
+            raise
+        raise GanLabError(
+            f"The memory of this machine is not enough ({first_line(error)}); lower {options}."
+        ) from error
+
+
+_ENDED = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")

@@ -40,6 +40,7 @@ from gan_lab.loggers.lightning import ReporterLogger
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupted, Interrupts
+from gan_lab.process.memory import enough_memory
 from gan_lab.process.ranks import Ranks, place_of
 from gan_lab.process.threads import Party, sharing
 from gan_lab.run.callbacks import foreign, make_callbacks, ours
@@ -126,7 +127,8 @@ class _Run:
         state = self.resume()
         check(self.config)
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
-        parts = build(self.config, self.command.keys)
+        with enough_memory():
+            parts = build(self.config, self.command.keys)
         self.run = self.new_state(state)
         self.callbacks = make_callbacks(self.config, self.run, self.command.keys)
         self.machine = parts.machine
@@ -150,7 +152,8 @@ class _Run:
     def train_and_note_the_end(self, parts: Parts, state: dict[str, Any] | None) -> Result:
         """Train, and leave in status.json how it ended."""
         try:
-            result = self.train(parts, state)
+            with enough_memory():
+                result = self.train(parts, state)
         except Interrupted as stop:
             with suppress(GanLabError):
                 self.folder.write_status(state="interrupted", reason=stop.name)

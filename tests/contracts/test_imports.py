@@ -87,7 +87,7 @@ ONLY = {
 LIGHT = [
     "common/errors.py", "common/durations.py", "common/paths.py", "common/ranges.py", "common/scalars.py",
     "process/interrupts.py", "process/console.py", "process/streams.py", "process/threads.py",
-    "process/cores.py", "process/neighbours.py", "storage/run_folder.py", "storage/files.py",
+    "process/cores.py", "process/neighbours.py", "process/memory.py", "storage/run_folder.py", "storage/files.py",
     "storage/locks.py", "storage/records.py", "train.py", "sample.py", "export.py", "evaluate.py",
     "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
