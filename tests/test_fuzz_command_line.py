@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 
 import pytest
 
@@ -97,7 +96,7 @@ def check(command, line, capsys) -> None:
     assert "Traceback" not in said, (line, said)
     assert code in (0, 1, 2), line
     if code:
-        last = re.sub(r"/[\w./-]+", "/path", said.splitlines()[-1] if said else "")
+        last = said.splitlines()[-1] if said else ""
         assert last.endswith((".", "?")), (line, said)
         assert len(last) > 8, (line, said)
 
