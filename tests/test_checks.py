@@ -1,4 +1,4 @@
-"""The long checks of stored files in small: kills at random moments, and damage of every kind."""
+"""The long checks in small: kills at random moments, signals at chosen ones, and damage of every kind."""
 
 from __future__ import annotations
 
@@ -36,3 +36,10 @@ def test_killed_runs_equal_the_straight_one(model, ranks):
 def test_no_damage_gets_through():
     said = passes("damage.py", "--truncations", 5, "--bits", 8, "--pages", 4)
     assert said.count("\n| ") == 12 + 1, "three kinds of damage, four uses, and the head"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_stopped_runs_leave_nothing_undone():
+    said = passes("stops.py", "--each", 1, "--signals", "SIGTERM", "SIGHUP")
+    assert "10 of 10 stops are right" in said
