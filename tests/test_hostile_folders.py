@@ -320,6 +320,32 @@ def test_paths_of_ones_own_run_need_no_permission(outside, tmp_path, capsys):
     assert main([f"resume={folder}", f"data.root={outside}/photos", "max_rounds=3"]) == 0
 
 
+def test_a_run_that_came_from_another_account(outside, tmp_path, capsys, monkeypatch):
+    """Samples need no word at all; its data lies elsewhere here, which is asked for in one sentence."""
+    data = [
+        "data=image_folder",
+        f"data.root={outside}/photos",
+        "data.resolution=32",
+        "data.channels=1",
+    ]
+    folder = tmp_path / "theirs"
+    assert main([*TINY, "max_rounds=1", *data, f"hydra.run.dir={folder}"]) == 0
+    (outside / "photos").rename(outside / "pictures")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    assert attempt("sample", folder, capsys)[0] == 0
+    for command in ("evaluate", "resume"):
+        code, said = attempt(command, folder, capsys)
+        assert code == 2
+        assert (
+            f"made elsewhere, and its data.root lies outside its folder; add data.root={outside}"
+            in the_sentence(said)
+        )
+    here = f"data.root={outside}/pictures"
+    assert evaluate.main([f"run={folder}", here, *SCORE]) == 0
+    assert main([f"resume={folder}", here, "max_rounds=2"]) == 0
+    assert RunFolder(folder).read_status()["state"] == "finished"
+
+
 def test_a_secret_of_the_environment_is_not_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", "the secret itself")
     monkeypatch.chdir(tmp_path)

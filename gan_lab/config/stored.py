@@ -24,7 +24,7 @@ _PERSONAL = ("allow_targets", "resume")
 # Always a stranger's, also inside the folder: configurations may name callbacks and launchers of Hydra.
 CONFIG_DIR = "--config-dir"
 PLACES = (*PATH_OPTIONS, CONFIG_DIR)
-_ROOTED = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|[a-z]+://")
+_ROOTED = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|[A-Za-z][\w+.-]*://")
 
 # Where parts lie that a stored configuration names by the place they had before.
 MOVED = {
