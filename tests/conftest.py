@@ -26,9 +26,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("WANDB_SILENT", "true")
-# A shell starts background jobs with SIGINT ignored, which runs respect and the commands that tests start inherit.
+# A shell starts background jobs with SIGINT ignored and nohup with SIGHUP, which runs respect and the commands that
+# tests start inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
