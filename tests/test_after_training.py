@@ -324,7 +324,7 @@ def test_data_that_has_moved(run, tmp_path, capsys):
     for index in range(70):
         image = Image.fromarray(noise.integers(0, 256, (32, 32), dtype=np.uint8))
         image.save(tmp_path / "images" / f"{index}.png")
-    assert evaluate.main([f"run={copy}", *MEASURE]) == 1
+    assert evaluate.main([f"run={copy}", *MEASURE]) == 2
     assert "/gone" in capsys.readouterr().err
     assert evaluate.main([f"run={copy}", f"data.root={tmp_path / 'images'}", *MEASURE]) == 0
 

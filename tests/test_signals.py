@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,9 +54,16 @@ def iteration(folder):
     return json.loads(lines[-1])["iteration"] if lines else -1
 
 
+def listens(pid):
+    """Whether the process has a handler for SIGTERM, as /proc tells: its libraries are imported from then on."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 def reach(phase, folder, process):
     if phase == "import":
-        time.sleep(1.0)
+        until(lambda: listens(process.pid), process)
     elif phase == "first evaluation":
         until(lambda: has(folder / "train.log", "An evaluation of"), process)
         time.sleep(1.0)

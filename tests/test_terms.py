@@ -83,7 +83,7 @@ def test_by_the_command_line_it_is_logged_for_its_player_and_resumes_bit_for_bit
     command = [*COMMAND, f"penalty=[{term}]"]
     assert main([*command, "max_rounds=6", f"hydra.run.dir={tmp_path}/straight"]) == 0
     assert main([*command, "max_rounds=3", f"hydra.run.dir={tmp_path}/halves"]) == 0
-    assert main([f"resume={tmp_path}/halves", "max_rounds=6"]) == 0
+    assert main([f"resume={tmp_path}/halves", "max_rounds=6", "allow_targets=[tests.]"]) == 0
     lines = (tmp_path / "straight/metrics.jsonl").read_text().splitlines()
     keys = set().union(*map(json.loads, lines))
     assert f"loss/generator/{term}" in keys

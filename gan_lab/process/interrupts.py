@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 # A hang-up (a terminal that was closed), Ctrl-C, a polite kill, and what schedulers send before the time is up.
 # The codes are those that a shell shows for a process that such a signal has killed.
@@ -16,6 +17,10 @@ EXIT_CODES = {
     for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1")
     if hasattr(signal, name)  # Windows knows two of them
 }
+
+
+# The signals that have ended a run of this process.
+_ending: list[int] = []
 
 
 class Interrupted(BaseException):
@@ -64,6 +69,9 @@ class Interrupts:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
+            outer = getattr(handler, "__self__", None)
+            if isinstance(outer, Interrupts) and outer.pending is None:
+                outer.pending = self.pending  # a further signal changes nothing there either
             signal.signal(number, handler)
         self._before = {}
 
@@ -72,6 +80,9 @@ class Interrupts:
         first = self.pending is None
         if first:
             self.pending = number
+            if _torch_is_being_imported():
+                _end_now(number)
+            _ending.append(number)
         if (first and not self.deferred) or (number == signal.SIGINT and not first):
             raise Interrupted(number)
 
@@ -86,10 +97,22 @@ def end_at_signals() -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         del frame
-        with suppress(OSError):  # nobody may be there to read it
-            os.write(2, f"{Interrupted(number)}\n".encode())
-        os._exit(EXIT_CODES[signal.Signals(number)])
+        if not _ending:  # by an earlier signal, whose exit code stands
+            _end_now(number)
 
     for number in EXIT_CODES:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)
+
+
+def _end_now(number: int) -> NoReturn:
+    """End the process where nothing can be lost."""
+    with suppress(OSError):  # nobody may be there to read it
+        os.write(2, f"{Interrupted(number)}\n".encode())
+    os._exit(EXIT_CODES[signal.Signals(number)])
+
+
+def _torch_is_being_imported() -> bool:
+    """Whether an exception would pass through C++ that is being set up, which ends the process by abort()."""
+    spec = getattr(sys.modules.get("torch"), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))

@@ -35,5 +35,6 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         return
     for entry in found:
         yield entry
-        if entry.is_dir(follow_symlinks=False):
+        # W&B's own runs hold links to its logs elsewhere; gan_lab opens nothing in them.
+        if entry.is_dir(follow_symlinks=False) and folder.name != "wandb":
             yield from _entries(Path(entry.path))
