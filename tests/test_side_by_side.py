@@ -37,7 +37,7 @@ def stored(folder: Path) -> dict:
 
 
 @pytest.mark.skipif(
-    not DEFAULT or DEFAULT < 2 or sys.platform != "linux", reason="needs two processors"
+    not DEFAULT or DEFAULT < 2 or sys.platform != "linux", reason="needs Linux, two cores"
 )
 def test_a_run_beside_another_takes_its_share_and_a_resumed_one_tells_of_the_change(
     tmp_path, environment
@@ -77,7 +77,7 @@ def test_a_run_beside_another_takes_its_share_and_a_resumed_one_tells_of_the_cha
 
 
 @pytest.mark.skipif(
-    not DEFAULT or DEFAULT < 2 or sys.platform != "linux", reason="needs two processors"
+    not DEFAULT or DEFAULT < 2 or sys.platform != "linux", reason="needs Linux, two cores"
 )
 def test_two_runs_that_start_together_take_half_each(tmp_path, environment):
     run = {"cwd": REPOSITORY, "env": environment, "stderr": subprocess.PIPE, "text": True}
