@@ -25,14 +25,8 @@ from typing import Any
 import torch
 from cases import CASES, machine, matrix_rate
 from counting import Spy
+from intervals import median_and_interval
 from parties import LOOPS, loop_of, play
-
-
-def median_and_interval(values: list[float]) -> list[float]:
-    """Median with its interval by order statistics: 95 % or more from 15 values on."""
-    values = sorted(values)
-    cut = max(0, int(len(values) / 2 - 0.98 * len(values) ** 0.5))
-    return [round(v, 5) for v in (statistics.median(values), values[cut], values[-1 - cut])]
 
 
 def alternate(

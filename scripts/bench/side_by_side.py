@@ -7,8 +7,12 @@ Every figure is the images per second of whole commands that run as people start
 turns, so that a machine that changes its speed changes it for all of them. A ratio is the median over the turns. The
 cores must be idle.
 
-`--set GOMP_SPINCOUNT=3000` tries another setting in every run of this checkout. With --before, a run of another
-checkout, such as a worktree of an older commit, takes its turns too. The sweep needs hydra-joblib-launcher.
+One run alone against another tree's differs by a few percent, less than the machine's own moods. So with --before the
+two are started together with a thread for every processor, and then one is stopped (SIGSTOP) while the other computes
+for a few seconds, in turns. Each pair of neighbouring turns gives one ratio.
+
+`--set GOMP_SPINCOUNT=3000` tries another setting in every run of this checkout. --before names another
+checkout, such as a worktree of an older commit. The sweep needs hydra-joblib-launcher.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cases import machine
+from intervals import median_and_interval
 from tables import table
 
 HERE = Path(__file__).resolve().parents[2]
@@ -39,6 +44,8 @@ SWEEP = ("-m", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 UNSET = ("OMP_", "GOMP_", "KMP_", "MKL_")
 WARM_UP = 4.0  # seconds behind the first records
 PATIENCE = 300.0
+TURN = 4.0  # seconds that one of two runs computes while the other is stopped
+SETTLE = 0.7  # seconds at the start of a turn that do not count: caches, and the rest of a round
 GOALS = {"two at once": 0.75, "parallel sweep": 0.95, "alone": 0.97}
 
 
@@ -131,36 +138,91 @@ def measure(
         return together(processes, folders, seconds)
 
 
-def alternate(
-    before: Path | None, repeats: int, seconds: float, settings: dict[str, str]
-) -> list[dict]:
-    """All situations in turns; one row of a table each."""
-    situations = {what: (what, HERE) for what in ("alone", "two at once", "parallel sweep")}
-    if before is not None:
-        situations["alone, before"] = ("alone", before)
-    found: dict[str, list[float]] = {name: [] for name in situations}
+def alternate(repeats: int, seconds: float, settings: dict[str, str]) -> dict[str, list[float]]:
+    """Images per second of all situations, in turns."""
+    names = ["alone", "two at once", "parallel sweep"]
+    found: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(repeats):
-        names = list(situations)
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            what, tree = situations[name]
-            own = settings if tree == HERE else {}
-            found[name].append(measure(what, tree, seconds, (own, own)))
+            found[name].append(measure(name, HERE, seconds, (settings, settings)))
             print(f"turn {turn + 1}, {name}: {found[name][-1]:,.0f} images/s", flush=True)
-    return rows_of(found)
+    return found
 
 
-def rows_of(found: dict[str, list[float]]) -> list[dict]:
-    """A row for each situation: its speed, and its ratio to one run alone (of that run to the one before)."""
-    rows = []
-    for name, speeds in found.items():
-        base = found.get("alone, before") if name == "alone" else found["alone"]
-        ratios = [one / other for one, other in zip(speeds, base or ())]
-        row = {"what": name, "images_per_s": round(statistics.median(speeds), 1)}
-        if ratios and name != "alone, before":
-            row |= {"ratio": round(statistics.median(ratios), 3)}
-            row |= {"range": [round(min(ratios), 3), round(max(ratios), 3)], "goal": GOALS[name]}
-        rows.append(row)
-    return rows
+def turns(before: Path, repeats: int, settings: dict[str, str]) -> dict[str, list[float]]:
+    """One run of this checkout and one of another; each is stopped while the other computes."""
+    every = {"OMP_NUM_THREADS": str(os.cpu_count())}  # neither takes a share beside the other
+    with tempfile.TemporaryDirectory() as place:
+        trees = {"alone, now": (HERE, {**every, **settings}), "alone, before": (before, every)}
+        runs = {name: Watched(Path(place) / name) for name in trees}
+        processes = {
+            name: train(tree, f"hydra.run.dir='{Path(place) / name}'", own)
+            for name, (tree, own) in trees.items()
+        }
+        try:
+            _started(list(runs.values()), list(processes.values()))
+            return _in_turns(runs, processes, repeats)
+        finally:
+            for process in processes.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _started(runs: list[Watched], processes: list[subprocess.Popen]) -> None:
+    """Wait for the first records of each run, one run at a time."""
+    for process in processes:
+        os.killpg(process.pid, signal.SIGSTOP)
+    for run, process in zip(runs, processes, strict=True):
+        os.killpg(process.pid, signal.SIGCONT)
+        begun = time.perf_counter()
+        while len(run.notes) < 3:
+            time.sleep(0.1)
+            run.look()
+            if process.poll() is not None or time.perf_counter() - begun > PATIENCE:
+                raise SystemExit("A run of gan_lab.train ended, or did not start.")
+        os.killpg(process.pid, signal.SIGSTOP)
+
+
+def _in_turns(
+    runs: dict[str, Watched], processes: dict[str, subprocess.Popen], repeats: int
+) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name in list(runs) if turn % 2 else list(runs)[::-1]:
+            os.killpg(processes[name].pid, signal.SIGCONT)
+            since = time.perf_counter()
+            while time.perf_counter() < since + TURN:
+                time.sleep(0.02)
+                runs[name].look()
+            os.killpg(processes[name].pid, signal.SIGSTOP)
+            if turn:  # the first warms up
+                found[name].append(runs[name].rate(since + SETTLE))
+    return found
+
+
+def row_of(what: str, speeds: list[float], base: list[float] | None) -> dict:
+    """A row of the table: images per second and, with a base, the median ratio to it, its interval and the goal."""
+    row = {"what": what, "images_per_s": round(statistics.median(speeds), 1)}
+    if base:
+        ratios = [one / other for one, other in zip(speeds, base, strict=True)]
+        median, low, high = median_and_interval(ratios)
+        row |= {"ratio": round(median, 3), "interval": [round(low, 3), round(high, 3)]}
+        row |= {"goal": GOALS[what.split(",")[0]]}
+    return row
+
+
+def rows_of(found: dict[str, list[float]], paired: dict[str, list[float]]) -> list[dict]:
+    """A row for each situation."""
+    rows = [
+        row_of(name, speeds, None if name == "alone" else found["alone"])
+        for name, speeds in found.items()
+    ]
+    before = paired.get("alone, before")
+    return rows + [
+        row_of(name, speeds, None if speeds is before else before)
+        for name, speeds in paired.items()
+    ]
 
 
 def main() -> None:
@@ -168,18 +230,21 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="another checkout, for one run alone")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--turns", type=int, default=30, help="pairs of turns with --before")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="environment")
     options = parser.parse_args()
     settings = dict(one.split("=", 1) for one in options.set)
     before = options.before and options.before.resolve()
     load = [round(value, 2) for value in os.getloadavg()]
-    rows = alternate(before, options.repeats, options.seconds, settings)
+    found = alternate(options.repeats, options.seconds, settings)
+    paired = turns(before, options.turns, settings) if before else {}
+    rows = rows_of(found, paired)
     content = {
         "machine": machine(), "load_before": load, "repeats": options.repeats, "seconds": options.seconds,
-        "set": settings, "results": rows,
+        "turns": options.turns, "set": settings, "results": rows,
     }  # fmt: skip
-    keys = ("what", "images_per_s", "ratio", "range", "goal")
+    keys = ("what", "images_per_s", "ratio", "interval", "goal")
     print(table(keys, [[row.get(key, "-") for key in keys] for row in rows]))
     print(json.dumps(content))
     if options.out:
