@@ -45,26 +45,8 @@ MODELS = {
 }
 # Where the kills fall, in turn: what is waited for before a random pause.
 PHASES = ("training", "checkpoint", "evaluation", "cache", "training", "any")
-# A run that leaves a file while it evaluates, so that a kill can meet that; of no use to several ranks, which start
-# each other as modules.
-MARKED = """
-import os, sys
-from pathlib import Path
-from gan_lab.metrics.score import Metric
-from gan_lab.train import main
-
-score, mark = Metric.score, Path(os.environ["EVALUATING"])
-
-def marked(*arguments, **options):
-    mark.touch()
-    try:
-        return score(*arguments, **options)
-    finally:
-        mark.unlink()
-
-Metric.score = marked
-sys.exit(main(sys.argv[1:]))
-"""
+# On PYTHONPATH this lets a run leave a file while it evaluates, so that a kill can meet that.
+MARKED = Path(__file__).parent / "marked"
 # Records hold these, which no two runs share.
 UNLIKE = ("speed/", "memory/", "metric/seconds", "metric/time_share")
 
@@ -197,16 +179,22 @@ def command(model: str, place: Place, ranks: int) -> list[str]:
     ]  # fmt: skip
 
 
+def environment_of(place: Place) -> dict[str, str]:
+    """The variables of a run: its cache, one thread, and a mark while it evaluates."""
+    paths = [str(MARKED), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ, "GAN_LAB_CACHE": str(place.cache), "OMP_NUM_THREADS": "1",
+        "EVALUATING": str(place.evaluating), "PYTHONPATH": os.pathsep.join(paths),
+    }  # fmt: skip
+
+
 def start(arguments: list[str], place: Place) -> subprocess.Popen[str]:
     """Start a run in a process of its own, with one thread."""
-    environment = {
-        **os.environ, "GAN_LAB_CACHE": str(place.cache), "OMP_NUM_THREADS": "1", "EVALUATING": str(place.evaluating),
-    }  # fmt: skip
-    code = ["-m", "gan_lab.train"] if "strategy=ddp" in arguments else ["-c", MARKED]
+    environment = environment_of(place)
     place.folder.path.mkdir(parents=True, exist_ok=True)
     with (place.folder.path / "output.txt").open("a") as output:
         return subprocess.Popen(
-            [sys.executable, *code, *arguments],
+            [sys.executable, "-m", "gan_lab.train", *arguments],
             env=environment, stdout=output, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from kills import MARKED, Place, difference, go_on, make_photos, wait_until
+from kills import Place, difference, environment_of, go_on, make_photos, wait_until
 
 from gan_lab.storage.run_folder import RunFolder
 
@@ -116,7 +116,7 @@ def stop_once(
         draw: gives the time.
         truth: the straight run.
     """
-    process = start(place, marked=moment != "import")
+    process = start(place)
     reach(moment, place, process, draw)
     process.send_signal(getattr(signal, kind))
     said = process.communicate(timeout=300)[0]
@@ -133,18 +133,12 @@ def command(place: Place) -> list[str]:
     return [*OPTIONS, f"data.root={place.photos}", f"hydra.run.dir={place.folder.path}"]
 
 
-def start(place: Place, *, marked: bool) -> subprocess.Popen[str]:
-    """Start a run in a process of its own, with one thread; `marked` lets it leave a file while it evaluates."""
+def start(place: Place) -> subprocess.Popen[str]:
+    """Start a run in a process of its own, with one thread."""
     place.folder.path.mkdir(parents=True)
-    environment = {
-        **os.environ,
-        "GAN_LAB_CACHE": str(place.cache),
-        "EVALUATING": str(place.evaluating),
-    }
-    code = ["-c", MARKED] if marked else ["-m", "gan_lab.train"]
     return subprocess.Popen(
-        [sys.executable, *code, *command(place)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-m", "gan_lab.train", *command(place)], env=environment_of(place),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
