@@ -7,6 +7,7 @@ import random
 import pytest
 
 from gan_lab import evaluate, sample
+from gan_lab.common.errors import GanLabError
 from gan_lab.run import training
 from gan_lab.train import main
 
@@ -71,7 +72,7 @@ def lines() -> list[list[str]]:
     return [mutated(chance.sample(OPTIONS, chance.randint(1, 4)), chance) for _ in range(LINES)]
 
 
-class WouldTrain(training.GanLabError):
+class WouldTrain(GanLabError):
     """Everything was checked and built."""
 
 
@@ -84,7 +85,7 @@ def before_training(monkeypatch, tmp_path):
     """Runs end where they would open their folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GAN_LAB_DATA", str(tmp_path / "none"))
-    monkeypatch.setattr(training._Run, "open_folder", refuse)
+    monkeypatch.setattr(training, "open_folder", refuse)
 
 
 def check(command, line, capsys) -> None:

@@ -1,0 +1,73 @@
+"""The images that a run trains on, and the metric that measures against them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from gan_lab.common.durations import refuse_endless
+from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream.module import ImageData
+from gan_lab.data.stream.sampler import check_enough
+from gan_lab.generation.sampling import Sampler
+from gan_lab.run.known_data import compare_images, identity_of
+
+log = logging.getLogger(__name__)
+
+
+def load_images(
+    source: Any, options: Mapping[str, Any], identity: dict[str, Any], *, resumed: bool
+) -> ImageSet:
+    """The images to train on, with what is to be said about them.
+
+    Args:
+        source: from `assembly/build.py`.
+        options: the section `data`.
+        identity: what the run keeps of itself; the images' is written into it.
+        resumed: whether it must be the one that is there already.
+
+    Raises:
+        ConfigError: if they are too few, or others than the run was trained on.
+        DataError: if they cannot be read.
+    """
+    images: ImageSet = source.load(source.splits[0])
+    for sentence in images.sentences():
+        log.info(sentence)
+    check_enough(images, options["batch_size"])
+    if resumed:
+        for note in compare_images(images, identity.get("data"), changed=options["changed"]):
+            log.info(note)
+    identity["data"] = identity_of(images)
+    return images
+
+
+def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageData:
+    """The images in the order in which training sees them."""
+    options = config["data"]
+    return ImageData(
+        images,
+        batch_size=options["batch_size"],
+        seed=config["seed"],
+        flip=source.flip,
+        place=options["device"],
+    )
+
+
+def prepare_metric(game: Any, source: Any, metric: Any, *, device: str) -> None:
+    """Find weights, compute statistics of the reals, say how long evaluation will take.
+
+    Raises:
+        ConfigError: if an evaluation would take too long.
+    """
+    place = torch.device(device)
+    metric.prepare(source, place)
+    about = metric.about_reals if metric.split != source.splits[0] else ()
+    for note in (*about, *metric.notes):
+        log.info(note)
+    sampler = Sampler(game.to(place), game.averaged_networks())
+    seconds = metric.estimate_seconds(sampler)
+    refuse_endless("metrics.num_samples", metric.num_samples, seconds=seconds)
+    log.info(f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s.")
