@@ -16,6 +16,7 @@ from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
 from gan_lab.config.permission import allowed_targets
 from gan_lab.config.schema import FIELDS, SECTIONS
+from gan_lab.config.types import check_type
 from gan_lab.engine.module import AdversarialModule, TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import seed_of
@@ -208,8 +209,6 @@ class _Builder:
         return {name: self.optimizer(f"optimizer.{name}", nodes[name]) for name in players}
 
     def optimizer(self, path: str, node: Mapping[str, Any]) -> OptimizerOptions:
-        from gan_lab.config.schema import check_type
-
         factory = load_target(path, node, kind_of("optimizer"), self.allowed)
         known = {
             k: v

@@ -13,7 +13,7 @@ from typing import Any
 from gan_lab.assembly.kinds import Kind
 from gan_lab.assembly.sizes import refuse_too_large
 from gan_lab.common.errors import ConfigError, GanLabError, first_line, nearest
-from gan_lab.config.schema import check_type
+from gan_lab.config.types import check_type
 
 
 class Leftovers:

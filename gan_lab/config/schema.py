@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range, one_of
+from gan_lab.config.types import check_type
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu")
@@ -66,12 +66,6 @@ FIELDS: dict[str, Field] = {
 SECTIONS = ("model", "optimizer", "data", "metrics", "logger", "strategy", "callbacks", "trainer")
 
 
-def check_type(path: str, value: Any, kind: Any) -> None:
-    """Raise ConfigError unless the value has the annotated type; an int passes for a float."""
-    if not _matches(value, kind):
-        raise ConfigError(f"{path}={_shown(value)}: must be {_words(kind)}.")
-
-
 def check_fields(config: Mapping[str, Any], fields: Mapping[str, Field] = FIELDS) -> None:
     """Check every run-wide option's type and range.
 
@@ -110,57 +104,3 @@ def lookup(config: Mapping[str, Any], path: str) -> Any:
             return MISSING
         node = node[key]
     return node
-
-
-def _matches(value: Any, kind: Any) -> bool:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return True
-    if kind is None or kind is type(None):
-        return value is None
-    if origin in (typing.Union, types.UnionType):
-        return any(_matches(value, one) for one in arguments)
-    if origin is typing.Literal:
-        return value in arguments
-    if isinstance(origin, type):
-        return _matches_container(value, origin, arguments)
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float:
-        return isinstance(value, int | float)
-    return isinstance(value, kind) if isinstance(kind, type) else True
-
-
-def _matches_container(value: Any, origin: type, arguments: tuple[Any, ...]) -> bool:
-    if issubclass(origin, Mapping):
-        return isinstance(value, Mapping)
-    if not issubclass(origin, Sequence):
-        return isinstance(value, origin)
-    if not isinstance(value, list | tuple):
-        return False
-    if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
-        return len(value) == len(arguments) and all(map(_matches, value, arguments))
-    return all(_matches(one, arguments[0] if arguments else Any) for one in value)
-
-
-def _words(kind: Any) -> str:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_words(one) for one in arguments))
-    if origin is typing.Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin is not None and isinstance(origin, type):
-        if issubclass(origin, Mapping):
-            return "a mapping"
-        if issubclass(origin, tuple) and arguments and arguments[-1] is not Ellipsis:
-            return f"a list of {len(arguments)} values, each {_words(arguments[0])}"
-        inner = f", each entry {_words(arguments[0])}" if arguments else ""
-        return f"a list{inner}"
-    plain = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    if kind is None or kind is type(None):
-        return "null"
-    return plain.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_lab.common.errors import CheckpointError, ConfigError
 from gan_lab.common.paths import user_path
-from gan_lab.config.schema import check_type
+from gan_lab.config.types import check_type
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.run_folder import RunFolder
 from gan_lab.storage.series import Series, earlier, newest_whole

@@ -25,7 +25,7 @@ ROOMS = {
     "common": (set(), set()),
     "process": ({"torch", "tqdm", "filelock", "platformdirs"}, {"common"}),
     "storage": ({"torch", "filelock", "platformdirs", "xxhash"}, {"common"}),
-    "config": ({"hydra", "omegaconf", "yaml"}, {"common", "process", "storage"}),
+    "config": ({"hydra", "omegaconf", "yaml", "pydantic", "pydantic_core"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
     "networks": ({"torch"} | TYPING, {"common"}),
@@ -77,6 +77,7 @@ ONLY = {
         "run/callbacks.py",
     },
     "onnxruntime": {"generation/exporting.py"},
+    "pydantic": {"config/types.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"reports/curves.py"},
@@ -91,7 +92,8 @@ LIGHT = [
     "storage/locks.py", "storage/records.py", "train.py", "sample.py", "export.py", "evaluate.py",
     "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
-    "config/permission.py", "config/choices.py", "config/lightning.py", "storage/links.py", "storage/origin.py",
+    "config/permission.py", "config/choices.py", "config/types.py", "config/lightning.py", "storage/links.py",
+    "storage/origin.py",
 ]  # fmt: skip
 
 
@@ -178,7 +180,16 @@ def test_a_library_has_its_place(library):
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_modules_import_no_heavy_library(name):
-    heavy = {"torch", "torchvision", "lightning", "torchmetrics", "wandb", "matplotlib", "numpy"}
+    heavy = {
+        "torch",
+        "torchvision",
+        "lightning",
+        "torchmetrics",
+        "wandb",
+        "matplotlib",
+        "numpy",
+        "pydantic",
+    }
     names = imported(PACKAGE / name, at_import=True)
     assert not [n for n in names if below(n, heavy)]
     files = {place(file) for file in MODULES}
@@ -205,7 +216,7 @@ for module, arguments, wanted in (
         runpy.run_module(module, run_name="__main__")
     except SystemExit as stop:
         assert (stop.code or 0) == wanted, (module, arguments, stop.code)
-    loaded = {"torch", "lightning", "torchvision", "numpy", "wandb"} & set(sys.modules)
+    loaded = {"torch", "lightning", "torchvision", "numpy", "wandb", "pydantic"} & set(sys.modules)
     assert not loaded, (module, arguments, loaded)
 print("light")
 """
