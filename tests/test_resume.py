@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import random
@@ -190,6 +191,27 @@ def torn(state, file):
 torch.save = torn
 main(sys.argv[2:])
 """
+
+
+def test_records_that_waited_at_the_last_checkpoint_are_not_lost(tmp_path, monkeypatch):
+    """There is no room for records from some moment to the end, but for checkpoints."""
+    folder = tmp_path / "run"
+    opened, orders = os.open, iter(range(1000))
+
+    def full(path, flags, *others, **more):
+        if str(path) == str(folder / "metrics.jsonl") and flags & os.O_APPEND and next(orders) > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path, flags, *others, **more)
+
+    command = [*MODELS["dcgan"], *SMALL, f"hydra.run.dir={folder}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        assert main([*command, "max_rounds=7"]) == 1, "the records were never written"
+    before = [record["iteration"] for record in records(folder)]
+    assert before == [0, 1, 2, 3]
+    assert main([f"resume={folder}", "max_rounds=10"]) == 0
+    trained = [r["iteration"] for r in records(folder) if "loss/generator" in r]
+    assert trained == list(range(1, 11))
 
 
 def start(*arguments, code=("-m", "gan_lab.train")):

@@ -78,9 +78,10 @@ class Checkpoints(AfterRound):
         state: dict[str, Any] = {**trained, "identity": dict(self.run.identity)}
         if self.run.metric is not None:
             state["evaluation"] = scores.state(scores.best_value if better is None else better)
-        with suppress(OSError):  # without room they wait, and are counted all the same
+        with suppress(OSError):  # without room they wait, and a kill must not lose them
             self.run.folder.flush()
         state["records"] = self.run.folder.count_records()  # a resumed run goes on behind these
+        state["waiting_records"] = self.run.folder.waiting_records()
         # The best first: killed in between, the run resumes from before this evaluation and makes it again.
         if better is not None:
             save_checkpoint(state, self.run.folder.best)

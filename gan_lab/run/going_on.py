@@ -59,7 +59,9 @@ def restore(game: Any, state: Mapping[str, Any], *, wish: str) -> None:
 def drop_what_came_later(folder: RunFolder, state: Mapping[str, Any]) -> None:
     """Drop records and grids past the checkpoint: the resumed run makes them again."""
     clock = state["clock"]
-    dropped = folder.drop_records_after(clock["iteration"], state.get("records"))
+    dropped = folder.drop_records_after(
+        clock["iteration"], state.get("records"), state.get("waiting_records", ())
+    )
     if dropped:
         log.info(f"{dropped} records past the checkpoint were dropped.")
     for grid in folder.samples.glob("kimg-*.png"):

@@ -89,10 +89,15 @@ def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
         and all(isinstance(part, dict) for part in parts[:2])
         and all(isinstance(part, dict | None) for part in parts[2:])
         and type(state.get("records", 0)) is int
+        and _are_texts(state.get("waiting_records", []))
     )
     if not sound:
         raise CheckpointError(f"{path}: holds no state of a run; use another file of its folder.")
     return state
+
+
+def _are_texts(node: Any) -> bool:
+    return isinstance(node, list) and all(isinstance(one, str) for one in node)
 
 
 def refuse_to_wipe(folder: RunFolder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,18 @@ class RunFolder:
         """Write the records that wait; an OSError says that there is no room yet."""
         self._records.flush()
 
-    def drop_records_after(self, iteration: int, count: int | None = None) -> int:
-        """Forget records past this iteration or this many (a resumed run makes them again); return how many."""
-        return self._records.cut(iteration, count)
+    def waiting_records(self) -> list[str]:
+        """Those that wait to be written, as lines."""
+        return self._records.waiting()
+
+    def drop_records_after(
+        self, iteration: int, count: int | None = None, waited: Sequence[str] = ()
+    ) -> int:
+        """Forget records past this iteration or this many (a resumed run makes them again); return how many.
+
+        Those that waited when the checkpoint was written come back.
+        """
+        return self._records.cut(iteration, count, waited)
 
     def write_status(self, **status: Any) -> None:
         """Say how the run stands: state, reason, final metric."""

@@ -85,6 +85,28 @@ def test_what_has_no_room_waits_and_is_counted(run, monkeypatch):
     assert RunFolder(run.path).records() == [record(1), record(2), record(3)]
 
 
+@pytest.mark.parametrize("later", [0, 2], ids=["killed at once", "killed when they were written"])
+@pytest.mark.parametrize("begun", [0, 10], ids=["nothing of them written", "a part written"])
+def test_what_waits_when_a_checkpoint_is_written_survives_a_kill(run, monkeypatch, begun, later):
+    run.append(record(1))
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:begun]))
+        for iteration in (2, 3):
+            with pytest.raises(OSError, match="No space"):
+                run.append(record(iteration))
+    count, waiting = run.count_records(), run.waiting_records()  # what the checkpoint keeps
+    for iteration in range(4, 4 + later):
+        run.append(record(iteration))
+    assert bool(run.waiting_records()) is not bool(later)
+
+    again = RunFolder(run.path)  # after the kill
+    again.drop_records_after(3, count, waiting)
+    assert again.records() == [record(1), record(2), record(3)]
+    again.append(record(4))
+    assert RunFolder(run.path).records() == [record(n) for n in (1, 2, 3, 4)]
+
+
 def test_records_that_cannot_be_read_end_in_a_sentence(run, monkeypatch):
     run.append(record(1))
 
