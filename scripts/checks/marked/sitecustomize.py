@@ -16,7 +16,7 @@ WATCHED = "gan_lab.metrics.score"
 class Marking(MetaPathFinder):
     """Wraps the metrics' `score` once their module is loaded."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - importlib passes all three
         if name != WATCHED:
             return None
         sys.meta_path.remove(self)
