@@ -1,6 +1,7 @@
 """gan_lab: the laboratory in which GAN research is done.
 
-In Python: `gan_lab.load("outputs/<run>").sample(16, seed=0)`, and `gan_lab.train.train(compose(["model=dcgan"]))`.
+In Python: `gan_lab.load("outputs/<run>").sample(16, seed=0)`, and
+`from gan_lab.train import train; train(model="dcgan", max_kimg=20)`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "train": "train a GAN: gan-lab train model=wgan_gp data=celeba",
     "sample": "images from a trained generator: gan-lab sample run=<folder> num=64",
+    "interpolate": "a film between images: gan-lab interpolate run=<folder> seeds=3,17,40 out=walk.mp4",
+    "timelapse": "a film of training: gan-lab timelapse run=<folder> out=training.mp4",
     "evaluate": "scores of a trained generator: gan-lab evaluate run=<folder> metrics=fid",
     "export": "a trained generator as ONNX: gan-lab export run=<folder> format=onnx",
     "compare": "a table and a picture of several runs: gan-lab compare <folders>",
@@ -48,7 +50,7 @@ def _run(given: list[str]) -> int:
 
 def usage() -> str:
     """What --help prints."""
-    lines = [f"  {name:<10}{what}" for name, what in COMMANDS.items()]
+    lines = [f"  {name:<13}{what}" for name, what in COMMANDS.items()]
     return "\n".join(
         ["gan-lab <command> [options]", "", *lines, "", "gan-lab <command> --help says more.", ""]
     )

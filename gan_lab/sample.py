@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_lab.process.interrupts import end_at_signals
 
@@ -16,11 +16,19 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_lab.common.errors import ConfigError, GanLabError
-from gan_lab.common.paths import user_path
-from gan_lab.config.after import plain_options
+from gan_lab.common.paths import refuse_taken, user_path
+from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
+from gan_lab.config.seeds import seeds_of, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from gan_lab.generation.trained import Pretrained
 
 MANY = 4096  # images at once that are counted before they are made
 
@@ -29,6 +37,10 @@ OPTIONS = {
     "checkpoint": Field(str),
     "num": Field(int, low=1),
     "seed": Field(int, low=0),
+    "seeds": Field(str | None),
+    "truncation": Field(float | None, above=0),
+    "columns": Field(int | None, low=1),
+    "scale": Field(int, low=1, high=64),
     "out": Field(str | None),
     "overwrite": Field(bool),
     "ema": Field(bool),
@@ -43,11 +55,13 @@ OPTIONS = {
 @around_hydra
 def job(config: DictConfig) -> None:
     """Draw, save, and say where."""
-    sys.stdout.write(f"{save_samples(plain_options(config, OPTIONS))}\n")
+    options = plain_options(config, OPTIONS)
+    _refuse_both(options, user_keys())
+    sys.stdout.write(f"{save_samples(options)}\n")
 
 
 def save_samples(options: Mapping[str, Any]) -> Path:
-    """Draw samples as conf/sample.yaml describes; return the PNG file or the folder of them.
+    """Draw samples as conf/sample.yaml describes; return the picture or the folder of them.
 
     Raises:
         GanLabError: one sentence; samples that were there before are untouched.
@@ -58,52 +72,87 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     from gan_lab.generation.pretrained import load
     from gan_lab.media.folders import write_folder
     from gan_lab.media.grids import save_grid
+    from gan_lab.media.images import enlarged
 
-    given = None if options["out"] is None else user_path(options["out"], "out")
-    if given is not None:
-        _check_free(given, overwrite=options["overwrite"])
+    seeds = None if options["seeds"] is None else seeds_of(options["seeds"])
+    count = options["num"] if seeds is None else len(seeds)
+    given, single = _target(options)
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"],
         allow_targets=options.get("allow_targets", ()),
     )  # fmt: skip
     # The name of the default says what is in it, so that a file of this name may be renewed.
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
-    drawing = {key: options[key] for key in ("seed", "batch_size", "batch_norm")}
-    at_once = options["num"] if _is_grid(out) else min(options["num"], options["batch_size"])
-    if at_once > MANY:
-        option = "num" if _is_grid(out) else "batch_size"
-        refuse_too_many(option, at_once, shape=tuple(model.sample(1).shape[1:]))
-    batches = model.batches(options["num"], **drawing)
+    scale = options["scale"]
+    at_once = count if single else min(count, options["batch_size"])
+    if at_once * scale**2 > MANY:
+        channels, height, width = model.shape
+        option = ("num" if seeds is None else "seeds") if single else "batch_size"
+        refuse_too_many(option, at_once, shape=(channels, height * scale, width * scale))
+    batches = _batches(model, options, seeds)
     try:
-        if _is_grid(out):
-            save_grid(torch.cat([batch.cpu() for batch in batches]), out)
+        if single:
+            images = torch.cat([batch.cpu() for batch in batches])
+            save_grid(images, out, columns=options["columns"], scale=scale)
         else:
-            write_folder(batches, out, overwrite=options["overwrite"])
+            large = (enlarged(batch, scale) for batch in batches)
+            write_folder(large, out, overwrite=options["overwrite"])
     except OSError as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
     return out
 
 
-def _check_free(out: Path, *, overwrite: bool) -> None:
-    """Refuse what would replace samples without a word, or mix with them, before anything is loaded."""
+def _batches(
+    model: Pretrained, options: Mapping[str, Any], seeds: Sequence[int] | None
+) -> Iterator[Tensor]:
+    how = {key: options[key] for key in ("batch_size", "batch_norm", "truncation")}
+    if seeds is not None:
+        return model.batches_of(seeds, **how)
+    return model.batches(options["num"], seed=options["seed"], **how)
+
+
+def _refuse_both(options: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Refuse two answers to the question which images are wanted."""
+    for key in ("seed", "num") if options["seeds"] is not None else ():
+        if key in keys:
+            raise ConfigError(
+                f"seeds={options['seeds']} {key}={options[key]}: seeds says which images are wanted; leave {key} out."
+            )
+
+
+def _target(options: Mapping[str, Any]) -> tuple[Path | None, bool]:
+    """Where the user wants the samples, and whether as one picture; refuses what would replace others, or mix."""
     from gan_lab.media.folders import check_free
+    from gan_lab.media.pictures import names_a_picture, picture_format
 
-    if not _is_grid(out):
-        check_free(out, overwrite=overwrite)
-    elif out.exists() and not overwrite:
+    if options["out"] is None:
+        return None, True
+    out = user_path(options["out"], "out")
+    if names_a_picture(options["out"]):
+        picture_format(out)
+        refuse_taken(out, overwrite=options["overwrite"])
+        return out, True
+    if options["columns"] is not None:
         raise ConfigError(
-            f"out={out}: it is there already; choose another name, or set overwrite=true."
+            f"columns={options['columns']}: a folder of single files has no columns; "
+            f"leave it out, or name a picture such as out={out}.png."
         )
-
-
-def _is_grid(out: Path) -> bool:
-    return out.suffix.lower() == ".png"
+    check_free(out, overwrite=options["overwrite"])
+    return out, False
 
 
 def _name(options: Mapping[str, Any]) -> str:
     weights = Path(options["checkpoint"]).stem + ("" if options["ema"] else "-raw")
+    which = f"seed-{options['seed']}-num-{options['num']}"
+    if options["seeds"] is not None:
+        which = f"seeds-{short_name(options['seeds'])}"
     statistics = "" if options["batch_norm"] == "running" else "-batch-statistics"
-    return f"{weights}-seed-{options['seed']}-num-{options['num']}{statistics}.png"
+    drawn = [
+        f"-{key}-{options[key]:g}"
+        for key, default in (("truncation", None), ("columns", None), ("scale", 1))
+        if options[key] != default
+    ]
+    return f"{weights}-{which}{statistics}{''.join(drawn)}.png"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

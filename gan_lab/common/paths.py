@@ -33,3 +33,13 @@ def user_path(text: str | os.PathLike[str], option: str = "path") -> Path:
         ) from error
     # ./~ is a folder of that name, and stays one where this path is read again.
     return path.absolute() if path.parts[:1] and path.parts[0].startswith("~") else path
+
+
+def refuse_taken(path: Path, *, overwrite: bool, option: str = "out") -> None:
+    """Raise ConfigError where a file is there that was not allowed to be replaced."""
+    if path.is_dir():
+        raise ConfigError(f"{option}={path}: this is a folder; name a file in it.")
+    if path.exists() and not overwrite:
+        raise ConfigError(
+            f"{option}={path}: it is there already; choose another name, or set overwrite=true."
+        )

@@ -18,13 +18,15 @@ HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 PATH_OPTIONS = (
     "run", "out", "checkpoint", "resume", "init", "data.root", "metrics.weights", "logger.folder", *HYDRA_FOLDERS,
 )  # fmt: skip
+# Options that are texts with commas, which Hydra would take for the jobs of a multirun.
+LISTS = ("seeds",)
 
 # Hydra's ways to name several values at once, which stay as they are.
 _SWEEPS = re.compile(r"(choice|glob|range|interval|sort|shuffle|tag)\(")
 
 
 def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
-    """Quote paths for Hydra, which would stumble over the = and , in `run=outputs/lr=1,seed=2`.
+    """Quote paths and lists for Hydra, which would stumble over the = and , in `run=outputs/lr=1,seed=2`.
 
     Args:
         arguments: overrides such as `data.root=my photos`; what is no path or quoted already stays as it is.
@@ -36,13 +38,13 @@ def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
 def _quoted(argument: str, sweep: bool) -> str:
     key, equals, value = argument.partition("=")
     option = key.lstrip("+")
-    if not equals or option not in PATH_OPTIONS or value[:1] in ("'", '"', ""):
+    if not equals or option not in (*PATH_OPTIONS, *LISTS) or value[:1] in ("'", '"', ""):
         return argument
     several = sweep and option not in HYDRA_FOLDERS
     if several and _SWEEPS.match(value):
         return argument
     values = [value]
-    if several and "," in value and not user_path(value, option).exists():
+    if several and "," in value and (option in LISTS or not user_path(value, option).exists()):
         values = [part.strip() for part in value.split(",")]
     return f"{key}={','.join(map(quote, values))}"
 

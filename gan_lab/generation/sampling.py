@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lab.engine.randomness import seed_of
+from gan_lab.generation.latents import truncated
 from gan_lab.networks.fast.cpu import fast_cpu
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ def latent_numbers(*, seed: int, start: int, count: int, dim: int) -> Tensor:
     return torch.cat(chunks)[start - first * CHUNK :][:count]
 
 
+def first_numbers(seeds: Sequence[int], *, dim: int) -> Tensor:
+    """Standard normal numbers (N, dim) of each seed's first sample, the one that stands for the seed."""
+    return torch.cat([latent_numbers(seed=seed, start=0, count=1, dim=dim) for seed in seeds])
+
+
 class Sampler:
     """Draws images from networks without touching them, their mode or any generator of random numbers.
 
@@ -42,6 +48,7 @@ class Sampler:
         networks: the averaged player's networks, raw or averaged; copied, and made faster on a CPU as training does.
         seed: of the latents.
         batch_norm: `running` uses the running statistics, `batch` those of each chunk of 64 samples.
+        truncation: the largest absolute value of a latent's numbers; None lets them be.
     """
 
     def __init__(
@@ -51,28 +58,46 @@ class Sampler:
         *,
         seed: int = 0,
         batch_norm: str = "running",
+        truncation: float | None = None,
     ) -> None:
         self.module = module
         self.seed = seed
         self.batch_norm = batch_norm
+        self.truncation = truncation
         self.networks = {name: _for_sampling(n, batch_norm) for name, n in networks.items()}
         self.device = next(next(iter(networks.values())).parameters()).device
 
-    @torch.no_grad()
     def __call__(self, start: int, count: int) -> Tensor:
         """Images (count, C, H, W) in [-1, 1], float32, of samples start .. start + count - 1."""
         if self.batch_norm == "running":
-            return self._images(start, count)
+            return self._drawn(self.seed, start, count)
         first = start // CHUNK * CHUNK
-        whole = [self._images(at, CHUNK) for at in range(first, start + count, CHUNK)]
+        whole = [self._drawn(self.seed, at, CHUNK) for at in range(first, start + count, CHUNK)]
         return torch.cat(whole)[start - first :][:count]
 
-    def _images(self, start: int, count: int) -> Tensor:
-        numbers = latent_numbers(
-            seed=self.seed, start=start, count=count, dim=self.module.latent_dim
-        )
+    def of_seeds(self, seeds: Sequence[int]) -> Tensor:
+        """Images (N, C, H, W) of these seeds: the first sample of each."""
+        if self.batch_norm == "running":
+            numbers = first_numbers(seeds, dim=self.module.latent_dim)
+            return self.images(self._truncated(numbers))
+        return torch.cat([self._drawn(seed, 0, CHUNK)[:1] for seed in seeds])
+
+    @torch.no_grad()
+    def images(self, numbers: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], float32, of standard normal numbers (N, latent_dim)."""
         with torch.autocast(self.device.type, enabled=False):
             return self.module.generate(self.networks, numbers.to(self.device), None)
+
+    def _drawn(self, seed: int, start: int, count: int) -> Tensor:
+        dim = self.module.latent_dim
+        return self.images(
+            self._truncated(latent_numbers(seed=seed, start=start, count=count, dim=dim))
+        )
+
+    def _truncated(self, numbers: Tensor) -> Tensor:
+        if self.truncation is None:
+            return numbers
+        return truncated(self.module, numbers, self.truncation)
 
 
 def _for_sampling(network: nn.Module, batch_norm: str) -> nn.Module:

@@ -20,3 +20,10 @@ def to_uint8(images: Tensor) -> Tensor:
         back.
     """
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def enlarged(images: Tensor, scale: int) -> Tensor:
+    """Images (..., H, W) with each pixel `scale` times as wide and high; their sharp edges stay."""
+    if scale == 1:
+        return images
+    return images.repeat_interleave(scale, dim=-1).repeat_interleave(scale, dim=-2)

@@ -26,7 +26,7 @@ ROOMS = {
     "process": ({"torch", "tqdm", "filelock", "platformdirs"}, {"common"}),
     "storage": ({"torch", "filelock", "platformdirs", "xxhash"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml", "pydantic", "pydantic_core"}, {"common", "process", "storage"}),
-    "media": ({"torch", "torchvision"}, {"common", "storage"}),
+    "media": ({"torch", "torchvision", "PIL", "av"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
@@ -46,7 +46,8 @@ ROOMS = {
     "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
     "assembly": ({"torch"}, {"common", "process", "config", "networks", "engine"}),
     "generation": (
-        {"torch"} | ONNX, {"common", "process", "storage", "config", "networks", "engine", "assembly"},
+        {"torch"} | ONNX,
+        {"common", "process", "storage", "config", "latents", "networks", "engine", "assembly"},
     ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
     "loggers": (
@@ -66,7 +67,9 @@ ROOMS = {
 }  # fmt: skip
 
 # Libraries that only these files may name.
-COMMANDS = {"train.py", "sample.py", "evaluate.py", "export.py", "compare.py", "cli.py"}
+COMMANDS = {
+    "train.py", "sample.py", "interpolate.py", "timelapse.py", "evaluate.py", "export.py", "compare.py", "cli.py",
+}  # fmt: skip
 ONLY = {
     "wandb": {"loggers/wandb.py"},
     "tensorboard": {"loggers/tensorboard.py"},
@@ -78,6 +81,7 @@ ONLY = {
     },
     "onnxruntime": {"generation/exporting.py"},
     "pydantic": {"config/types.py"},
+    "av": {"media/films.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"reports/curves.py"},
@@ -94,6 +98,7 @@ LIGHT = [
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
     "config/permission.py", "config/choices.py", "config/types.py", "config/lightning.py", "storage/links.py",
     "storage/origin.py",
+    "config/seeds.py", "config/composed.py", "interpolate.py", "timelapse.py",
 ]  # fmt: skip
 
 
@@ -208,7 +213,7 @@ for module, arguments, wanted in (
     ("gan_lab.train", ["--help"], 0), ("gan_lab.train", ["--cfg", "job", "model=wgan_gp"], 0),
     ("gan_lab.train", ["modle=wgan"], 2), ("gan_lab.train", ["model=wgan_pg"], 2),
     ("gan_lab.sample", ["--help"], 0), ("gan_lab.evaluate", ["--help"], 0),
-    ("gan_lab.export", ["--help"], 0),
+    ("gan_lab.export", ["--help"], 0), ("gan_lab.interpolate", ["--help"], 0), ("gan_lab.timelapse", ["--help"], 0),
 ):
     sys.argv[1:] = arguments
     sys.modules.pop(module, None)

@@ -1,0 +1,220 @@
+"""A generator with the weights of a checkpoint, as `gan_lab.load` returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.common.errors import ConfigError
+from gan_lab.common.ranges import in_range, one_of
+from gan_lab.engine.clock import KIMG
+from gan_lab.engine.module import AdversarialModule
+from gan_lab.generation.generator import ImageGenerator, settle_weights
+from gan_lab.generation.latents import latent_of, truncated, walk
+from gan_lab.generation.sampling import Sampler, first_numbers, latent_numbers
+from gan_lab.process.machine import allow_tf32
+from gan_lab.storage.run_folder import RunFolder
+
+
+class Pretrained:
+    """A generator with the weights of a checkpoint.
+
+    Attributes:
+        folder: the run folder.
+        checkpoint: the file that the weights are from.
+        config: the run's composed configuration.
+        names: of the model and the data set, as they were chosen.
+        ema: whether the weights are the averaged ones.
+        iteration: rounds trained.
+        images_seen: reals seen in training.
+        networks: the generator's networks by name, in eval mode, on `device`.
+        generator: the same as one module, from standard normal numbers (N, latent_dim) to images.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        checkpoint: Path,
+        *,
+        config: Mapping[str, Any],
+        game: AdversarialModule,
+        clock: Mapping[str, int],
+        device: torch.device,
+        names: Mapping[str, str],
+        ema: bool = True,
+    ) -> None:
+        allow_tf32(
+            config.get("tf32", False)
+        )  # as in training, so that a value measured again is the same
+        self.folder = folder
+        self.checkpoint = checkpoint
+        self.config = config
+        self.names = names
+        self.ema = ema
+        settle_weights(game)
+        self.game = game.to(device).eval().requires_grad_(False)
+        self.iteration = clock["iteration"]
+        self.images_seen = clock["images_seen"]
+        self.device = device
+        self.networks: Mapping[str, nn.Module] = game.averaged_networks()
+        self.generator = ImageGenerator(game, self.networks)
+
+    def __repr__(self) -> str:
+        channels, height, width = self.shape
+        colours = {1: "grey", 3: "RGB"}.get(channels, f"of {channels} channels")
+        return (
+            f"<generator: {self.names['model']} on {self.names['data']} after {self.kimg:,.5g} kimg, "
+            f"{width} x {height} {colours}, {'EMA' if self.ema else 'raw'} weights, "
+            f"{self.latent_dim} {type(latent_of(self.game)).__name__.lower()} latents, {self.checkpoint}>"
+        )
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of reals seen in training."""
+        return self.images_seen / KIMG
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers that one image takes."""
+        return self.game.latent_dim
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: (C, H, W)."""
+        channels, height, width = self.generator(
+            torch.zeros(1, self.latent_dim, device=self.device)
+        ).shape[1:]
+        return channels, height, width
+
+    def latents(self, n: int, *, seed: int = 0, truncation: float | None = None) -> Tensor:
+        """The numbers that `sample` makes its images of.
+
+        Args:
+            n: how many, >= 1.
+            seed: of the numbers.
+            truncation: the largest absolute value, > 0; smaller ones give likelier and less varied images.
+
+        Returns:
+            Shape (n, latent_dim), float32, on `device`: standard normal, whatever the run's distribution of latents,
+            as `generate` and an exported file take them.
+
+        Raises:
+            ConfigError: where the run's latents cannot be truncated.
+        """
+        in_range("num", n, low=1)
+        numbers = latent_numbers(seed=seed, start=0, count=n, dim=self.latent_dim)
+        return self._placed(numbers, truncation)
+
+    def latents_of(self, seeds: Sequence[int], *, truncation: float | None = None) -> Tensor:
+        """The numbers (N, latent_dim) of these seeds, each those of `latents(1, seed=...)`."""
+        in_range("seeds", len(seeds), low=1)
+        return self._placed(first_numbers(seeds, dim=self.latent_dim), truncation)
+
+    def walk(self, stations: Tensor, frames: int = 8, *, loop: bool = False) -> Tensor:
+        """Numbers on the way from station to station, for `generate`.
+
+        Args:
+            stations: (N, latent_dim), N >= 2, such as `latents_of([3, 17])`.
+            frames: steps from one station to the next, >= 1.
+            loop: go on from the last to the first, and end one step before it.
+
+        Returns:
+            Shape ((N - 1) * frames + 1, latent_dim); with `loop` (N * frames, latent_dim). Each station is among them.
+        """
+        return walk(self.game, self._numbers(stations), frames=frames, loop=loop)
+
+    def generate(self, z: Tensor, *, batch_size: int = 64) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], float32, on `device`, of standard normal numbers (N, latent_dim).
+
+        Args:
+            z: numbers of `latents`, or your own.
+            batch_size: images at once.
+
+        Raises:
+            ConfigError: if their shape is another.
+        """
+        in_range("batch_size", batch_size, low=1)
+        numbers, sampler = self._numbers(z), self.sampler()
+        return torch.cat([sampler.images(part) for part in numbers.split(batch_size)])
+
+    def sampler(
+        self, *, seed: int = 0, batch_norm: str = "running", truncation: float | None = None
+    ) -> Sampler:
+        """Images by index, a pure function of (seed, index)."""
+        one_of("batch_norm", batch_norm, ("running", "batch"))
+        return Sampler(
+            self.game, self.networks, seed=seed, batch_norm=batch_norm, truncation=truncation
+        )
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        batch_size: int = 64,
+        *,
+        batch_norm: str = "running",
+        truncation: float | None = None,
+    ) -> Tensor:
+        """Draw images; the first ones stay the same for a larger `n` or another `batch_size`.
+
+        Args:
+            n: how many, >= 1.
+            seed: of the latents.
+            batch_size: images at once; bounds memory and changes floats by rounding at most.
+            batch_norm: `running` statistics, or those of each `batch` of 64 samples.
+            truncation: as for `latents`.
+
+        Returns:
+            Shape (n, C, H, W), range [-1, 1], float32, on `device`.
+        """
+        batches = self.batches(
+            n, seed=seed, batch_size=batch_size, batch_norm=batch_norm, truncation=truncation
+        )
+        return torch.cat(list(batches))
+
+    def batches(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        batch_size: int = 64,
+        batch_norm: str = "running",
+        truncation: float | None = None,
+    ) -> Iterator[Tensor]:
+        """The images of `sample`, at most `batch_size` at a time."""
+        in_range("num", n, low=1)
+        in_range("batch_size", batch_size, low=1)
+        sampler = self.sampler(seed=seed, batch_norm=batch_norm, truncation=truncation)
+        for start in range(0, n, batch_size):
+            yield sampler(start, min(batch_size, n - start))
+
+    def batches_of(
+        self,
+        seeds: Sequence[int],
+        *,
+        batch_size: int = 64,
+        batch_norm: str = "running",
+        truncation: float | None = None,
+    ) -> Iterator[Tensor]:
+        """One image of each seed, `sample(1, seed=...)`, at most `batch_size` at a time."""
+        in_range("batch_size", batch_size, low=1)
+        sampler = self.sampler(batch_norm=batch_norm, truncation=truncation)
+        for start in range(0, len(seeds), batch_size):
+            yield sampler.of_seeds(seeds[start : start + batch_size])
+
+    def _placed(self, numbers: Tensor, truncation: float | None) -> Tensor:
+        if truncation is not None:
+            numbers = truncated(self.game, numbers, truncation)
+        return numbers.to(self.device)
+
+    def _numbers(self, z: Tensor) -> Tensor:
+        numbers = torch.as_tensor(z, dtype=torch.float32, device=self.device)
+        if numbers.ndim != 2 or numbers.shape[1] != self.latent_dim or not len(numbers):
+            raise ConfigError(
+                f"z: its shape is {tuple(numbers.shape)}; this generator takes (N, {self.latent_dim}), N >= 1."
+            )
+        return numbers
