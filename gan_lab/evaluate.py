@@ -28,7 +28,7 @@ from gan_lab.config.stored import refuse_outside
 from gan_lab.storage.origin import made_here
 
 if TYPE_CHECKING:
-    from gan_lab.generation.pretrained import Pretrained
+    from gan_lab.generation.trained import Pretrained
 
 log = logging.getLogger(__name__)
 

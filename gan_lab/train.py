@@ -99,15 +99,16 @@ def train(
         )
     asked = compose(**options) if config is None else config
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(asked)), resolve=True)
-    choices = asked.choices if isinstance(asked, Composed) else {}
-    path = _new_folder(plain, choices) if folder is None else user_path(folder, "folder")
+    command = Command()
+    if isinstance(asked, Composed):
+        # Which options were set is known only of what nobody can have changed since.
+        overrides = asked.overrides if config is None else ()
+        command = Command(overrides, asked.flags, asked.choices)
+    path = _new_folder(plain, command.choices or {}) if folder is None else user_path(folder, "folder")
     with starting(path):
         from gan_lab.run.outcome import outcome_of
         from gan_lab.run.training import run_training
 
-        command = Command(choices=choices)
-        if config is None:  # what was composed elsewhere may have been changed since
-            command = Command(asked.overrides, asked.flags, choices)
         return outcome_of(run_training(plain, path, command).folder)
 
 

@@ -26,6 +26,10 @@ class Composed(DictConfig):
         flags: of the command line, such as --config-dir and its folder.
     """
 
+    choices: dict[str, Any]
+    overrides: tuple[str, ...]
+    flags: tuple[str, ...]
+
     # A DictConfig takes what is set on it for options, so these live beside its own inner state.
     def __init__(
         self,

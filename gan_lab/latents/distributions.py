@@ -86,7 +86,7 @@ class Uniform:
             end: of the second.
             shares: (S,) of the way that is gone, in [0, 1].
         """
-        latents = (torch.erf(numbers.double() * ROOT_HALF) for numbers in (start, end))
-        found = torch.erfinv(lerp(*latents, shares)) / ROOT_HALF
+        first, last = (torch.erf(numbers.double() * ROOT_HALF) for numbers in (start, end))
+        found = torch.erfinv(lerp(first, last, shares)) / ROOT_HALF
         found[shares == 0], found[shares == 1] = start.double(), end.double()
         return found.to(start.dtype)
