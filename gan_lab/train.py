@@ -99,12 +99,11 @@ def train(
         )
     asked = compose(**options) if config is None else config
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(asked)), resolve=True)
+    choices = asked.choices if isinstance(asked, Composed) else {}
     command = Command()
-    if isinstance(asked, Composed):
-        # Which options were set is known only of what nobody can have changed since.
-        overrides = asked.overrides if config is None else ()
-        command = Command(overrides, asked.flags, asked.choices)
-    path = _new_folder(plain, command.choices or {}) if folder is None else user_path(folder, "folder")
+    if isinstance(asked, Composed) and asked.unchanged:
+        command = Command(asked.overrides, asked.flags, choices)
+    path = _new_folder(plain, choices) if folder is None else user_path(folder, "folder")
     with starting(path):
         from gan_lab.run.outcome import outcome_of
         from gan_lab.run.training import run_training

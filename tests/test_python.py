@@ -15,7 +15,7 @@ import gan_lab
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.composed import Composed
 from gan_lab.config.composed import overrides_of as written
-from gan_lab.train import compose, train
+from gan_lab.train import compose, main, train
 from tests.conftest import REPOSITORY
 
 TINY = {"debug": "tiny", "logger": "none", "max_rounds": 3}
@@ -53,21 +53,37 @@ def test_training_by_keywords(tmp_path, monkeypatch):
 
 
 def test_training_of_what_was_composed(tmp_path):
-    config = compose(["model=lsgan", "max_rounds=9"], debug="tiny", logger="none", metrics="none")
-    config.max_rounds = 1
+    config = compose(["model=lsgan", "max_rounds=1"], debug="tiny", logger="none", metrics="none")
     result = train(copy.deepcopy(config), tmp_path / "run")
     assert result.folder == tmp_path / "run"
     assert result.metric is None
-    assert yaml.safe_load((result.folder / "config.yaml").read_text())["max_rounds"] == 1
-    assert (
-        yaml.safe_load((result.folder / "overrides.yaml").read_text())["choices"]["model"]
-        == "lsgan"
+    choices = yaml.safe_load((result.folder / "overrides.yaml").read_text())["choices"]
+    assert choices["model"] == "lsgan"
+    assert main([f"resume={result.folder}", "max_rounds=2"]) == 0, (
+        "the command line goes on with it"
     )
-    again = train(resume=result.folder, max_rounds=2)
-    assert again.folder == result.folder
-    assert gan_lab.load(again.folder).iteration == 2
-    with pytest.raises(ConfigError, match=r"max_rounds: options go into compose"):
+    assert train(resume=result.folder, max_rounds=3).folder == result.folder
+    model = gan_lab.load(result.folder)
+    assert model.iteration == 3
+    assert "lsgan on fashion_mini" in repr(model)
+    with pytest.raises(ConfigError, match="max_rounds: options go into compose"):
         train(config, max_rounds=3)
+
+
+def test_a_configuration_that_was_changed_after_composing(tmp_path, monkeypatch):
+    """What it was composed from says no longer what it is, so only the folder's name is taken from there."""
+    monkeypatch.chdir(tmp_path)
+    config = compose(["model=lsgan", "max_rounds=9"], debug="tiny", logger="none", metrics="none")
+    assert config.unchanged
+    config.max_rounds = 1
+    assert not config.unchanged
+    assert not copy.deepcopy(config).unchanged
+    result = train(config)
+    assert result.folder.name.endswith("-lsgan-fashion_mini")
+    assert gan_lab.load(result.folder).iteration == 1
+    assert yaml.safe_load((result.folder / "overrides.yaml").read_text())["choices"] == {}
+    assert main([f"resume={result.folder}", "max_rounds=2"]) == 0
+    assert gan_lab.load(result.folder).iteration == 2
 
 
 def test_wrong_keywords_are_sentences():

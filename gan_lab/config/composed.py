@@ -24,11 +24,13 @@ class Composed(DictConfig):
         choices: the choice of each group.
         overrides: from which it was composed.
         flags: of the command line, such as --config-dir and its folder.
+        before: its options as they were composed.
     """
 
     choices: dict[str, Any]
     overrides: tuple[str, ...]
     flags: tuple[str, ...]
+    before: dict[str, Any]
 
     # A DictConfig takes what is set on it for options, so these live beside its own inner state.
     def __init__(
@@ -38,16 +40,23 @@ class Composed(DictConfig):
         choices: Mapping[str, Any],
         overrides: Sequence[str] = (),
         flags: Sequence[str] = (),
+        before: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(content)
         self.__dict__["choices"] = dict(choices)
         self.__dict__["overrides"] = tuple(overrides)
         self.__dict__["flags"] = tuple(flags)
+        self.__dict__["before"] = OmegaConf.to_container(self) if before is None else before
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether its options are still those that were composed, so that the overrides say all of it."""
+        return bool(OmegaConf.to_container(self) == self.before)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composed:
         copied = super().__deepcopy__(memo)
-        asked = {name: self.__dict__[name] for name in ("choices", "overrides", "flags")}
-        return Composed(copied, **asked)
+        kept = ("choices", "overrides", "flags", "before")
+        return Composed(copied, **{name: self.__dict__[name] for name in kept})
 
 
 def overrides_of(options: Mapping[str, Any]) -> list[str]:
