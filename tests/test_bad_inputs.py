@@ -34,6 +34,7 @@ TINY = [
     "max_rounds=2",
     "log_every_rounds=1",
 ]
+MEASURED = [option for option in TINY if option != "metrics=none"]
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,8 @@ ROWS = {
     "empty folder": bad("data=image_folder data.root={empty}", "no jpg, png or webp image", code=1),
     "corrupt image": bad("data=image_folder data.root={corrupt}", "bad.jpg", "data.on_error=skip", code=1),
     "file that is no image": bad("data=image_folder data.root={text}", "none.png", code=1),
-    "fewer images than a batch": bad("data=image_folder data.root={few}", "3 images are fewer than one batch", code=1),
-    "batch larger than the set": bad("data.batch_size=20000", "10,000 images are fewer", "=8192.", code=1),
+    "fewer images than parts of a batch": bad("data=image_folder data.root={few} accumulate=4",
+                                              "3 images are fewer than the 4 parts of a batch", code=1),
     "data that is elsewhere": bad("data=celeba data.root={empty}", "data=celeba: CelebA", "GAN_LAB_DATA", code=1),
     "data and no network": bad("data=mnist", "could not be downloaded", "data.root=", code=1),
     "no weights and no network": bad("metrics=fid", "No Inception weights", "metrics.weights=", code=1),
@@ -483,15 +484,13 @@ def test_as_a_real_command(line, code, said, tmp_path):
 
 
 def test_a_failing_job_of_a_sweep_is_told_and_the_others_run(tmp_path):
-    done = command(
-        "-m", *TINY, "data.batch_size=20000,8", f"hydra.sweep.dir={tmp_path}/sweep", cwd=tmp_path
-    )
+    done = command("-m", *MEASURED, "metrics.split=tets,test", f"hydra.sweep.dir={tmp_path}/sweep", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "10,000 images are fewer than one batch of 20,000" in done.stderr
+    assert "metrics.split=tets: this data set has train, test" in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("1 of the jobs failed: ")
-    assert "data.batch_size=20000" in last
+    assert "metrics.split=tets" in last
     states = [
         json.loads(RunFolder(tmp_path / "sweep" / n).status.read_text())["state"] for n in "01"
     ]
@@ -500,7 +499,7 @@ def test_a_failing_job_of_a_sweep_is_told_and_the_others_run(tmp_path):
 
 def test_a_sweep_may_stop_at_the_first_failure(tmp_path):
     done = command(
-        "-m", *TINY, "data.batch_size=20000,8", "sweep.on_error=stop", f"hydra.sweep.dir={tmp_path}/sweep",
+        "-m", *MEASURED, "metrics.split=tets,test", "sweep.on_error=stop", f"hydra.sweep.dir={tmp_path}/sweep",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1

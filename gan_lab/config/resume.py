@@ -23,16 +23,17 @@ from gan_lab.storage.files import write_whole
 from gan_lab.storage.origin import made_here
 from gan_lab.storage.run_folder import RunFolder
 
-# What a resumed run may change: the stop, where results go, how it is measured, and on what it runs.
+# What a resumed run may change: the stop, where results go and how often, how it is measured, and on what it runs.
 CHANGEABLE = (
     "max_kimg", "max_rounds", "max_time", "resume", "logger", "metrics", "strategy", "engine", "memory_format",
-    "compile", "tf32", "allow_targets", "data.device", "data.root", "data.changed", "checkpoint.keep",
-    "callbacks", "trainer",
+    "compile", "tf32", "allow_targets", "data.device", "data.root", "data.changed", "checkpoint", "samples",
+    "log_every_rounds", "callbacks", "trainer",
 )  # fmt: skip
-
+# Written by the run itself, when it began.
+RECORDED = ("init_origin",)
 
 # Options that name files of the user, kept as absolute paths.
-DATA_PATHS = ("data.root", "metrics.weights")
+DATA_PATHS = ("data.root", "metrics.weights", "init")
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,8 @@ def merge(
         ConfigError: at the first other option that differs, with both values.
     """
     run = with_newer_options(stored, new)
-    for path, before, now in differences(run, new):
-        if any(path == root or path.startswith(f"{root}.") for root in CHANGEABLE):
+    for path, before, now in differences(run, with_absolute_paths(new)):
+        if any(path == root or path.startswith(f"{root}.") for root in (*CHANGEABLE, *RECORDED)):
             continue
         # An option that its part did not have when the run began, or a default that was another: the run goes on
         # as it was.
@@ -171,9 +172,9 @@ def merge(
         if everything or any(_touches(key, path) for key in user_keys):
             raise ConfigError(
                 f"{path}={now}: the run that is resumed has {path}={before}; "
-                "only the stop (max_kimg, max_rounds, max_time), logger, metrics, data.root, checkpoint.keep and on "
-                "what it runs (strategy, engine, memory_format, compile, tf32, data.device) may change. Start a new "
-                "run for anything else."
+                "only the stop (max_kimg, max_rounds, max_time), logger, metrics, samples, checkpoint, "
+                "log_every_rounds, data.root and on what it runs (strategy, engine, memory_format, compile, tf32, "
+                "data.device) may change. Start a new run for anything else, from these weights with init=<folder>."
             )
     for path in CHANGEABLE:
         if (value := lookup(new, path)) is not MISSING:

@@ -21,6 +21,8 @@ MOST_VALUES = 100_000  # YAML's aliases can make billions out of a few lines
 
 # Never taken from a file: permission comes from the keyboard.
 _PERSONAL = ("allow_targets", "resume")
+# What a run began with: it has these weights, and never looks there again.
+_PAST = ("init", "init_weights", "init_origin")
 # Always a stranger's, also inside the folder: configurations may name callbacks and launchers of Hydra.
 CONFIG_DIR = "--config-dir"
 PLACES = (*PATH_OPTIONS, CONFIG_DIR)
@@ -94,7 +96,7 @@ def replayable(folder: RunFolder, given: Collection[str]) -> list[str]:
         roots = (
             re.split(r"[./]", place)[0] for place in (parsed.key_or_group, parsed.package or "")
         )
-        if set(_PERSONAL) & set(roots):
+        if {*_PERSONAL, *_PAST} & set(roots):
             continue
         # Both: Hydra's grammar can write `${` as `$\{`, so that only the value shows it.
         if any("${" in one for one in (text, *_all_texts(parsed.value()))):
@@ -131,7 +133,7 @@ def refuse_outside(folder: RunFolder, options: Mapping[str, Any], given: Collect
         ConfigError: at the first, with what to add to allow it.
     """
     for path, value in _texts(options):
-        if path.partition(".")[0] in _PERSONAL or any(_covers(key, path) for key in given):
+        if path.partition(".")[0] in (*_PERSONAL, *_PAST) or any(_covers(key, path) for key in given):
             continue
         # Only of options that are read as paths is it known from where; a group's choice starts in conf/.
         ours = path in PATH_OPTIONS and _inside(folder.path, value)

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from gan_lab.common.durations import refuse_endless
+from gan_lab.config.lightning import processes
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.module import ImageData
-from gan_lab.data.stream.sampler import check_enough
+from gan_lab.data.stream.sampler import fitting_batch
 from gan_lab.generation.sampling import Sampler
 from gan_lab.run.known_data import compare_images, identity_of
 
@@ -30,13 +31,12 @@ def load_images(
         resumed: whether it must be the one that is there already.
 
     Raises:
-        ConfigError: if they are too few, or others than the run was trained on.
+        ConfigError: if they are others than the run was trained on.
         DataError: if they cannot be read.
     """
     images: ImageSet = source.load(source.splits[0])
     for sentence in images.sentences():
         log.info(sentence)
-    check_enough(images, options["batch_size"])
     if resumed:
         for note in compare_images(images, identity.get("data"), changed=options["changed"]):
             log.info(note)
@@ -45,11 +45,23 @@ def load_images(
 
 
 def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageData:
-    """The images in the order in which training sees them."""
+    """The images in the order in which training sees them.
+
+    Where there are fewer than a batch, batches are smaller; config.yaml keeps what was asked for.
+
+    Raises:
+        DataError: if there are fewer than processes and micro-batches.
+    """
     options = config["data"]
+    wanted, parts = options["batch_size"], processes(config) * config["accumulate"]
+    size = fitting_batch(images, wanted, parts=parts)
+    if size < wanted:
+        log.info(
+            f"There are only {len(images):,} images: a batch holds {size:,} instead of {wanted:,}."
+        )
     return ImageData(
         images,
-        batch_size=options["batch_size"],
+        batch_size=size,
         seed=config["seed"],
         flip=source.flip,
         place=options["device"],

@@ -21,6 +21,7 @@ from gan_lab.process.memory import enough_memory
 from gan_lab.process.ranks import place_of
 from gan_lab.process.threads import sharing
 from gan_lab.run.asked import Asked
+from gan_lab.run.beginning import begin
 from gan_lab.run.callbacks import make_callbacks
 from gan_lab.run.going_on import drop_what_came_later, go_on, restore
 from gan_lab.run.images import load_images, prepare_metric, stream
@@ -81,6 +82,7 @@ class _Stages:
         self.asked = asked
         self.state = state
         self.conversation = conversation
+        self.begun: list[str] = []
 
     def go(self) -> Result:
         asked = self.asked
@@ -88,6 +90,9 @@ class _Stages:
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
         with enough_memory():
             parts = build(asked.config, asked.command.keys)
+            if self.state is None:
+                asked, self.begun = begin(asked, parts.game)
+                self.asked = asked
         self.run = self.new_state()
         self.callbacks = make_callbacks(asked.config, self.run, asked.command.keys)
         self.machine = parts.machine
@@ -138,6 +143,8 @@ class _Stages:
         if self.threads.because:
             log.info(self.threads.because)
         introduce(game, log.info, ranks=processes(self.asked.config))
+        for sentence in self.begun:
+            log.info(sentence)
 
     def open_trackers(self) -> None:
         """Open the chosen trackers, before the data: a missing login must not cost an hour of statistics."""

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import torch
 
 from gan_lab.common.errors import CheckpointError, first_line
-from gan_lab.storage.seals import DamagedFileError, sealed, sealed_file
+from gan_lab.storage.seals import DamagedFileError, checksum_of, sealed, sealed_file
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +69,21 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if it is missing, damaged, of another format or holds anything but data.
     """
+    return load_with_checksum(path)[0]
+
+
+def load_with_checksum(path: str | Path) -> tuple[dict[str, Any], str | None]:
+    """As `load_checkpoint`, with the file's checksum as hexadecimal digits, None where it carries none.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, of another format or holds anything but data.
+    """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no checkpoint here.")
     try:
         with path.open("rb", buffering=0) as file:
-            state, checked = _load(file)
+            state, checksum = _load(file)
     except (OSError, DamagedFileError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint is damaged or not one of gan_lab's ({first_line(error)}); "
@@ -82,25 +91,25 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if state.get("format") not in (FORMAT, WITHOUT_CHECKSUM):
         raise CheckpointError(f"{path}: not a checkpoint of this version of gan_lab.")
-    if not checked:
+    if checksum is None:
         log.warning(
             f"{path}: this checkpoint carries no checksum, so damage to it would not be noticed."
         )
-    return state
+    return state, checksum
 
 
-def _load(file: BinaryIO) -> tuple[dict[str, Any], bool]:
+def _load(file: BinaryIO) -> tuple[dict[str, Any], str | None]:
     """The content of a file that stays open meanwhile, so that what is loaded is what was checked."""
-    checked = sealed(file)
+    checksum = checksum_of(file) if sealed(file) else None
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damage where no checksum shows it can raise nearly anything
         raise DamagedFileError("torch finds no tensors and plain values in it") from error
     if not isinstance(state, dict):
         raise DamagedFileError("it holds no run's state")
-    if not checked and state.get("format") == FORMAT:
+    if checksum is None and state.get("format") == FORMAT:
         raise DamagedFileError("its checksum is missing")
-    return state, checked
+    return state, checksum
 
 
 def _others(path: Path) -> str:

@@ -96,6 +96,14 @@ def sealed(file: BinaryIO) -> bool:
     return True
 
 
+def checksum_of(file: BinaryIO) -> str:
+    """The checksum that a sealed file carries, as hexadecimal digits; it stands at its start afterwards."""
+    file.seek(-DIGEST_BYTES, os.SEEK_END)
+    digest = file.read(DIGEST_BYTES)
+    file.seek(0)
+    return digest.hex()
+
+
 def _forget_cached(file: BinaryIO) -> None:
     """Ask the system to read the file from its disk, where it can."""
     if hasattr(os, "posix_fadvise"):

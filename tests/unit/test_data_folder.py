@@ -13,7 +13,7 @@ from PIL import Image
 
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.data.sets.folder import ImageFolder
-from gan_lab.data.stream.sampler import check_enough
+from gan_lab.data.stream.sampler import check_enough, fitting_batch
 
 
 @pytest.fixture(autouse=True)
@@ -148,15 +148,71 @@ def test_odd_sizes_are_cropped_to_their_centre(tmp_path):
     wide[:, 16:32] = 200
     stream = io.BytesIO()
     Image.fromarray(wide).save(stream, "PNG")
-    images = load(make(tmp_path / "odd", {"a.png": stream.getvalue()}))
+    folder = make(tmp_path / "odd", {"a.png": stream.getvalue()})
+    images = load(folder)
     assert images.images.eq(200).all()
+    told = "1 of 1 images is not square: the square at the centre is taken (data.crop=center)."
+    assert images.notes[1:] == (told,)
+    assert torch.equal(images.images, load(folder, crop="center").images)
+
+
+def striped(height, width):
+    """A file whose long side is dark in its first third, grey in its second and bright in its last."""
+    thirds = np.repeat(np.array([40, 120, 200], np.uint8), max(height, width) // 3)
+    rows = np.broadcast_to(thirds[:, None] if height > width else thirds, (height, width))
+    stream = io.BytesIO()
+    Image.fromarray(np.repeat(rows[..., None], 3, axis=2).copy()).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("crop", ["center", "fit", "none"])
+@pytest.mark.parametrize("size", [(48, 16), (16, 48), (480, 160), (60, 6)])
+def test_crop_says_what_becomes_of_images_that_are_not_square(tmp_path, crop, size):
+    images = load(make(tmp_path / "odd", {"a.png": striped(*size)}), crop=crop)
+    assert f"data.crop={crop}" in images.notes[1]
+    picture = images.images[0, 0]
+    long_first = picture if size[0] > size[1] else picture.T
+    if crop == "center":
+        middle = long_first if size[0] // 3 in size or size[1] // 3 in size else long_first[5:11]
+        assert middle.eq(120).all()
+    elif crop == "none":
+        assert long_first[:4].eq(40).all() and long_first[12:].eq(200).all()
+    else:
+        thin = round(16 * min(size) / max(size))
+        left = (16 - thin) // 2
+        inside = long_first[:, left : left + thin]
+        assert inside[:4].eq(40).all() and inside[12:].eq(200).all()
+        assert long_first[:, :left].eq(255).all(), "white beside it"
+        assert long_first[:, left + thin :].eq(255).all()
+
+
+def test_each_crop_has_a_cache_of_its_own_and_squares_are_the_same_in_all(tmp_path):
+    folder = make(tmp_path / "both", {"a.png": striped(48, 16), "b.png": image(7)})
+    found = {crop: load(folder, crop=crop) for crop in ("center", "fit", "none")}
+    assert len({images.fingerprint for images in found.values()}) == 3
+    assert [images.images[1].unique().tolist() for images in found.values()] == [[7]] * 3
+    again = load(folder, crop="fit")
+    assert torch.equal(again.images, found["fit"].images)
+
+
+def test_a_long_strip_is_never_laid_on_a_square_of_its_own_size(tmp_path):
+    stream = io.BytesIO()
+    Image.new("L", (30_000, 2), 90).save(stream, "PNG")  # its square would have 900 million pixels
+    images = load(make(tmp_path / "strip", {"a.png": stream.getvalue()}), crop="fit")
+    assert sorted(images.images.unique().tolist()) == [90, 255]
+    assert "enlarged" not in " ".join(images.notes)
+
+
+def test_an_unknown_crop_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"data.crop=centre: must be one of .* mean center"):
+        load(tmp_path, crop="centre")
 
 
 def test_small_images_are_enlarged_and_counted(tmp_path):
     folder = make(tmp_path / "s", {"a.png": image(7, (5, 9)), "b.png": image(8, (40, 40))})
     images = load(folder)
     assert levels(images) == [7, 8]
-    assert images.notes[1:] == ("1 of 2 images is smaller than 16x16 and was enlarged.",)
+    assert images.notes[2:] == ("1 of 2 images is smaller than 16x16 and was enlarged.",)
 
 
 def test_luminance(animals):
@@ -248,6 +304,10 @@ def test_too_few_images(animals):
     check_enough(images, 5)
     with pytest.raises(DataError, match=r"5 images are fewer than one batch of 64.*batch_size=4"):
         check_enough(images, 64)
+    wanted = {5: 1, 64: 1, 6: 3, 12: 2, 20: 5}
+    assert [fitting_batch(images, w, parts=p) for w, p in wanted.items()] == [5, 4, 3, 4, 5]
+    with pytest.raises(DataError, match=r"5 images are fewer than the 8 parts of a batch"):
+        fitting_batch(images, 8, parts=8)
 
 
 def test_folders_train_and_test_are_splits(tmp_path):

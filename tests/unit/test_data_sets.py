@@ -383,7 +383,10 @@ def test_the_real_part_of_celeba_is_within_one_level_of_pillow(shared_data):
     before = sorted(p.name for p in root.iterdir())
     images = Celeba(root=str(shared_data)).load("valid")
     assert images.images.shape == (450, 3, 64, 64)
-    assert images.notes == ("450 of CelebA's 19,867 valid images are here.",)
+    assert images.notes == (
+        "450 of CelebA's 19,867 valid images are here.",
+        "450 of 450 images are not square: the square at the centre is taken (data.crop=center).",
+    )
     rows = [line.split() for line in (root / "list_eval_partition.txt").read_text().splitlines()]
     names = sorted(name for name, split in rows if split == "1")
     worst = 0

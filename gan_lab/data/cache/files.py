@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,13 +18,18 @@ from gan_lab.data.cache.store import Filled, cache_key, open_or_build
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.decoding.bad import BadImageError, UnreadableError
 from gan_lab.data.decoding.decode import MAX_PIXELS, decode, our_limit_alone
-from gan_lab.data.decoding.fit import centre_square, fit
+from gan_lab.data.decoding.fit import fit, is_enlarged, taken
 from gan_lab.data.decoding.tree import Entry, Tree
 from gan_lab.data.image_set import ImageSet
 from gan_lab.process.cores import processors
 from gan_lab.process.progress import progress
 
 BLOCK = 64  # images per task: enough to hide the cost of a task, few enough to stop soon
+HOW = {
+    "center": "the square at the centre is taken (data.crop=center)",
+    "fit": "white is added beside the whole image (data.crop=fit)",
+    "none": "the whole image is squeezed (data.crop=none)",
+}
 CACHE_BYTES = 2**20  # of decoded images that are resized in one call: what a core's cache holds
 
 
@@ -37,12 +42,14 @@ class Recipe:
         channels: 3 or 1.
         on_error: "raise" stops at the first bad file, "skip" leaves it out and counts it.
         max_pixels: of one file; a larger one is bad.
+        crop: "center" takes the square at the centre, "fit" pads the whole image with white, "none" squeezes it.
     """
 
     resolution: int
     channels: int
     on_error: str
     max_pixels: int = MAX_PIXELS
+    crop: str = field(default="center", repr=False)  # named apart in the cache's key
 
 
 class _Block(NamedTuple):
@@ -51,6 +58,7 @@ class _Block(NamedTuple):
     bad: list[str]  # "'a.jpg' is empty"
     unread: list[str]  # names of those that may be readable another time
     enlarged: int
+    oblong: int
 
 
 def load_files(
@@ -86,6 +94,8 @@ def load_files(
         Path(tree.root).resolve(),
         "\n".join(f"{entry.name}\t{entry.stamp}" for entry in entries),
         None if labels is None else labels.tobytes().hex(),
+        # Not where it is the default, so that caches without the word stay valid.
+        *(() if recipe.crop == "center" else (f"crop={recipe.crop}",)),
     )
 
     def fill(writer: ImageWriter) -> Filled:
@@ -122,7 +132,7 @@ def _decode_all(
     kept: list[int] = []
     bad: list[str] = []
     unread: list[str] = []
-    enlarged = 0
+    enlarged = oblong = 0
     size = recipe.resolution
     title = f"data={name}: decoding to {size}x{size} (once)"
     blocks = _blocks(name, tree, entries, recipe)
@@ -133,6 +143,7 @@ def _decode_all(
             bad += block.bad
             unread += block.unread
             enlarged += block.enlarged
+            oblong += block.oblong
             advance(len(block.kept) + len(block.bad))
     if not kept:
         raise DataError(f"data={name}: none of {len(entries):,} files can be read: {bad[0]}.")
@@ -142,6 +153,9 @@ def _decode_all(
         was = "was" if len(bad) == 1 else "were"
         reasons = "; ".join(bad[:3])
         notes.append(f"{len(bad):,} of {len(entries):,} files {was} skipped: {reasons}{more}.")
+    if oblong:
+        verb = "is" if oblong == 1 else "are"
+        notes.append(f"{oblong:,} of {len(kept):,} images {verb} not square: {HOW[recipe.crop]}.")
     if enlarged:
         verb, was = ("is", "was") if enlarged == 1 else ("are", "were")
         notes.append(
@@ -178,14 +192,14 @@ def _decode_block(
 ) -> _Block:
     size, channels = recipe.resolution, recipe.channels
     pixels = np.empty((len(indices), channels, size, size), np.uint8)
-    block = _Block(pixels, [], [], [], 0)
+    block = _Block(pixels, [], [], [], 0, 0)
     waiting: list[Tensor] = []  # decoded, of one size, to be resized together
-    enlarged = 0
+    enlarged = oblong = 0
 
     def flush() -> None:
         if waiting:
             end = len(block.kept)
-            pixels[end - len(waiting) : end] = fit(waiting, size).numpy()
+            pixels[end - len(waiting) : end] = fit(waiting, size, crop=recipe.crop).numpy()
             waiting.clear()
 
     for index in indices:
@@ -202,15 +216,16 @@ def _decode_block(
             if isinstance(error, UnreadableError):
                 block.unread.append(entries[index].name)
             continue
-        square = centre_square(image)
+        part = taken(image, recipe.crop)
         full = len(waiting) >= CACHE_BYTES // image.numel()
-        if waiting and (full or waiting[0].shape != square.shape):
+        if waiting and (full or waiting[0].shape != part.shape):
             flush()
-        waiting.append(square)
-        enlarged += square.shape[-1] < size
+        waiting.append(part)
+        enlarged += is_enlarged(part, size, crop=recipe.crop)
+        oblong += image.shape[-2] != image.shape[-1]
         block.kept.append(index)
     flush()
-    return block._replace(pixels=pixels[: len(block.kept)], enlarged=enlarged)
+    return block._replace(pixels=pixels[: len(block.kept)], enlarged=enlarged, oblong=oblong)
 
 
 def _opens(tree: Tree, entry: Entry) -> bool:

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+CROPS = ("center", "fit", "none")
+WHITE = 255  # what lies beside a whole image: the colour that transparent pixels are laid on
+
 
 def centre_square(image: Tensor) -> Tensor:
     """Crop (C, H, W) to the centre square of its short side; 218 rows x 178 keep rows 20 to 197."""
@@ -18,34 +21,69 @@ def centre_square(image: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
-    """Resize squares, bilinear with antialias as in Pillow (within one level).
+    """Resize to squares, bilinear with antialias as in Pillow (within one level).
 
     Args:
-        images: uint8, shape (N, C, S, S).
-        resolution: the wanted side; larger than S enlarges.
+        images: uint8, shape (N, C, H, W); other shapes than squares are squeezed.
+        resolution: the wanted side; larger than the images' enlarges.
 
     Returns:
         uint8, shape (N, C, resolution, resolution).
     """
-    if images.shape[-1] == resolution:
-        return images
-    size = (resolution, resolution)
-    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
+    return _resize(images, (resolution, resolution))
 
 
-def fit(squares: Sequence[Tensor], resolution: int) -> Tensor:
-    """Resize squares of one size together: half of the cost of one is that of the call.
+def whole(images: Tensor, resolution: int) -> Tensor:
+    """Resize until the long side fits, and lay the whole images on the middle of white squares.
 
     Args:
-        squares: uint8, shape (C, S, S) each, such as `centre_square` returns.
+        images: uint8, shape (N, C, H, W).
         resolution: the wanted side.
 
     Returns:
         uint8, shape (N, C, resolution, resolution).
     """
+    # Resized before they are padded: the square around a long strip may not fit into memory.
+    height, width = (
+        max(1, round(side * resolution / max(images.shape[-2:]))) for side in images.shape[-2:]
+    )
+    small = _resize(images, (height, width))
+    left, top = (resolution - width) // 2, (resolution - height) // 2
+    frame = (left, resolution - width - left, top, resolution - height - top)
+    return F.pad(small, frame, value=WHITE)
+
+
+def taken(image: Tensor, crop: str) -> Tensor:
+    """The part of an image (C, H, W) that a crop of `CROPS` keeps."""
+    return centre_square(image) if crop == "center" else image
+
+
+def is_enlarged(image: Tensor, resolution: int, *, crop: str) -> bool:
+    """Whether what `taken` returned has fewer pixels, in one direction at least, than it will have."""
+    sides = image.shape[-2:]
+    return bool((max(sides) if crop == "fit" else min(sides)) < resolution)
+
+
+def fit(images: Sequence[Tensor], resolution: int, *, crop: str = "center") -> Tensor:
+    """Bring images of one size to squares together: half of the cost of one is that of the call.
+
+    Args:
+        images: uint8, shape (C, H, W) each, such as `taken` returns.
+        resolution: the wanted side.
+        crop: "fit" pads what is not square, any other squeezes it.
+
+    Returns:
+        uint8, shape (N, C, resolution, resolution).
+    """
     # Decoders put a pixel's colours side by side; copied and resized so, it is twice as fast.
-    pixels = torch.cat([square.permute(1, 2, 0)[None] for square in squares])
-    return resize(pixels.permute(0, 3, 1, 2), resolution)
+    pixels = torch.cat([image.permute(1, 2, 0)[None] for image in images]).permute(0, 3, 1, 2)
+    return whole(pixels, resolution) if crop == "fit" else resize(pixels, resolution)
+
+
+def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
 
 
 def pad_to_32(images: Tensor) -> Tensor:

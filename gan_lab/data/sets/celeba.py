@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan_lab.common.errors import DataError
+from gan_lab.common.ranges import one_of
 from gan_lab.data.cache.files import Recipe, load_files
 from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import scan
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.options import check_options, check_split, counted
@@ -35,6 +37,7 @@ class Celeba:
         root: torchvision's root, the set's own folder, its folder of images or its archive; None
             looks in GAN_LAB_DATA, ./data and the downloads, then downloads.
         resolution: side of the images; above 178 they are enlarged.
+        crop: "center" is the usual square of 178, "fit" adds white beside the whole image, "none" squeezes it.
         flip: mirror half of the images.
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
         max_pixels: of one image, before it is resized; a larger one is a bad file.
@@ -49,15 +52,17 @@ class Celeba:
         *,
         root: str | None = None,
         resolution: int = 64,
+        crop: str = "center",
         flip: bool = True,
         on_error: str = "raise",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
+        one_of("data.crop", crop, CROPS)
         self.root = root
         self.resolution = resolution
         self.flip = flip
-        self.recipe = Recipe(resolution, 3, on_error, max_pixels)
+        self.recipe = Recipe(resolution, 3, on_error, max_pixels, crop)
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.

@@ -14,6 +14,7 @@ from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.data.cache.files import Recipe, load_files
 from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import Tree, scan
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.options import check_options, check_split
@@ -21,7 +22,7 @@ from gan_lab.data.sets.splits import TEST, TRAIN, Arrangement, by_folders, witho
 
 
 class ImageFolder:
-    """All jpg, png and webp in a folder or zip archive, cropped to the centre square and resized.
+    """All jpg, png and webp in a folder or zip archive, made square and resized.
 
     Labels are the sub-folders: once the folders that all images share are taken off, the first one
     that remains. With an image outside of any, or one sub-folder only, there are no labels.
@@ -35,6 +36,8 @@ class ImageFolder:
         root: the folder or archive; archives inside a folder are read too.
         resolution: side of the images; smaller ones are enlarged and counted.
         channels: 3 for colour, 1 for luminance.
+        crop: what is done to images that are not square: "center" takes the square at their centre, "fit" keeps all
+            of them and adds white beside, "none" squeezes them.
         flip: mirror half of the images.
         splits: "auto" takes folders train/ and test/ as splits, "none" takes all as labels.
         holdout: share of the images kept for the split "test", in [0, 1).
@@ -51,6 +54,7 @@ class ImageFolder:
         root: str | None = None,
         resolution: int = 64,
         channels: int = 3,
+        crop: str = "center",
         flip: bool = True,
         splits: str = "auto",
         holdout: float = 0.0,
@@ -59,6 +63,7 @@ class ImageFolder:
     ) -> None:
         check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
         one_of("data.channels", str(channels), ("1", "3"))
+        one_of("data.crop", crop, CROPS)
         one_of("data.splits", splits, ("auto", "none"))
         in_range("data.holdout", holdout, low=0.0, below=1.0)
         self.root = root
@@ -67,7 +72,7 @@ class ImageFolder:
         self.flip = flip
         self.divide = splits == "auto"
         self.holdout = holdout
-        self.recipe = Recipe(resolution, channels, on_error, max_pixels)
+        self.recipe = Recipe(resolution, channels, on_error, max_pixels, crop)
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.

@@ -22,13 +22,33 @@ BLOCK_BYTES = 32 * 2**20  # and the most such a block may take as floats
 
 def check_enough(images: ImageSet, batch_size: int) -> None:
     """Raise DataError if a batch would hold an image twice."""
-    if len(images) >= batch_size:
-        return
-    smaller = 1 << max(len(images).bit_length() - 1, 0)
-    raise DataError(
-        f"data={images.name}: {len(images):,} images are fewer than one batch of {batch_size:,}; "
-        f"add images or set data.batch_size={smaller}."
-    )
+    if len(images) < batch_size:
+        raise DataError(
+            f"data={images.name}: {len(images):,} images are fewer than one batch of {batch_size:,}; "
+            f"add images or set data.batch_size={fitting_batch(images, batch_size)}."
+        )
+
+
+def fitting_batch(images: ImageSet, wanted: int, *, parts: int = 1) -> int:
+    """The batch size for a set: the wanted one, or the largest that holds no image twice.
+
+    Args:
+        images: the set.
+        wanted: images per batch.
+        parts: into which a batch is divided; a smaller one is a power of two times as many.
+
+    Raises:
+        DataError: if there are fewer images than parts.
+    """
+    count = len(images)
+    if count >= wanted:
+        return wanted
+    if count < parts:
+        raise DataError(
+            f"data={images.name}: {count:,} images are fewer than the {parts} parts of a batch; "
+            "add images, or lower strategy.devices or accumulate."
+        )
+    return parts << (count // parts).bit_length() - 1
 
 
 class _Request(NamedTuple):
