@@ -484,7 +484,13 @@ def test_as_a_real_command(line, code, said, tmp_path):
 
 
 def test_a_failing_job_of_a_sweep_is_told_and_the_others_run(tmp_path):
-    done = command("-m", *MEASURED, "metrics.split=tets,test", f"hydra.sweep.dir={tmp_path}/sweep", cwd=tmp_path)
+    done = command(
+        "-m",
+        *MEASURED,
+        "metrics.split=tets,test",
+        f"hydra.sweep.dir={tmp_path}/sweep",
+        cwd=tmp_path,
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "metrics.split=tets: this data set has train, test" in done.stderr

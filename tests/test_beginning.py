@@ -46,7 +46,9 @@ def test_averaged_or_raw_weights_are_taken_and_all_else_is_new(source):
     for overrides, raw in (([], False), (["init_weights=raw"], True)):
         game, said = given(f"init={source.path}", *overrides)
         for name, value in game.generator.state_dict().items():
-            assert torch.equal(value, state["networks"][f"generator.{name}"] if raw else average[name])
+            assert torch.equal(
+                value, state["networks"][f"generator.{name}"] if raw else average[name]
+            )
         for name, value in game.discriminator.state_dict().items():
             assert torch.equal(value, state["networks"][f"discriminator.{name}"])
         assert game.clock.images_seen == 0
@@ -57,10 +59,18 @@ def test_averaged_or_raw_weights_are_taken_and_all_else_is_new(source):
         ]
 
 
-def test_the_first_grid_is_the_other_runs_last_one_and_the_origin_is_kept(source, tmp_path, monkeypatch):
+def test_the_first_grid_is_the_other_runs_last_one_and_the_origin_is_kept(
+    source, tmp_path, monkeypatch
+):
     monkeypatch.chdir(source.path.parent)
     folder = RunFolder(tmp_path / "tuned")
-    line = [*TINY, "init=run", "optimizer.generator.lr=1e-3", "seed=1", f"hydra.run.dir={folder.path}"]
+    line = [
+        *TINY,
+        "init=run",
+        "optimizer.generator.lr=1e-3",
+        "seed=1",
+        f"hydra.run.dir={folder.path}",
+    ]
     assert main(line) == 0
     grids = sorted(folder.samples.glob("*.png"))
     assert grids[0].read_bytes() == max(source.samples.glob("*.png")).read_bytes()
@@ -129,11 +139,16 @@ def test_a_network_that_takes_nothing_begins_anew(source):
     [
         (["generator.width=16", "discriminator.width=16"], "generator.width=8 (here 16)"),
         (["data.resolution=64"], "data.resolution=32 (here 64)"),
-        (["generator=mlp", "discriminator=mlp"], "generator._target_=DcganGenerator (here MlpGenerator)"),
+        (
+            ["generator=mlp", "discriminator=mlp"],
+            "generator._target_=DcganGenerator (here MlpGenerator)",
+        ),
     ],
 )
 def test_sizes_that_nothing_fits_are_refused_in_a_sentence(source, change, why):
-    with pytest.raises(ConfigError, match=r"none of its weights fit this run's networks: ") as error:
+    with pytest.raises(
+        ConfigError, match=r"none of its weights fit this run's networks: "
+    ) as error:
         given(f"init={source.path}", *change)
     assert why in str(error.value)
 
@@ -179,7 +194,7 @@ def test_nothing_that_the_other_runs_files_name_is_built(source, tmp_path):
 
 
 def test_ranks_take_the_same_file(source):
-    game, config = game_of(f"init={source.path}")
+    _, config = game_of(f"init={source.path}")
     origin = beginning(config).origin()
     assert beginning({**config, "init_origin": origin}).origin() == origin
     with pytest.raises(CheckpointError, match="was changed while this run began"):
@@ -189,7 +204,12 @@ def test_ranks_take_the_same_file(source):
 def test_a_resumed_run_may_change_how_often_it_samples_saves_and_logs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*TINY, "hydra.run.dir=run", "max_rounds=2"]) == 0
-    asked = ["samples.every_kimg=0.008", "samples.num=9", "checkpoint.every_kimg=1", "checkpoint.keep=2"]
+    asked = [
+        "samples.every_kimg=0.008",
+        "samples.num=9",
+        "checkpoint.every_kimg=1",
+        "checkpoint.keep=2",
+    ]
     assert main(["resume=run", "max_rounds=5", "log_every_rounds=1", *asked]) == 0
     run = RunFolder("run")
     config = yaml.safe_load(run.config.read_text())

@@ -133,7 +133,9 @@ def refuse_outside(folder: RunFolder, options: Mapping[str, Any], given: Collect
         ConfigError: at the first, with what to add to allow it.
     """
     for path, value in _texts(options):
-        if path.partition(".")[0] in (*_PERSONAL, *_PAST) or any(_covers(key, path) for key in given):
+        if path.partition(".")[0] in (*_PERSONAL, *_PAST) or any(
+            _covers(key, path) for key in given
+        ):
             continue
         # Only of options that are read as paths is it known from where; a group's choice starts in conf/.
         ours = path in PATH_OPTIONS and _inside(folder.path, value)

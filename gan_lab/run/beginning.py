@@ -89,7 +89,9 @@ class Beginning:
                 return dict(player["ema"][name])
         prefix = f"{name}."
         networks = self.state["networks"].items()
-        return {key.removeprefix(prefix): value for key, value in networks if key.startswith(prefix)}
+        return {
+            key.removeprefix(prefix): value for key, value in networks if key.startswith(prefix)
+        }
 
     def _differing(self, config: Mapping[str, Any], networks: list[str]) -> str:
         """Which sizes and options of networks are others there, as the end of a sentence."""
