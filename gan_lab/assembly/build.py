@@ -229,6 +229,7 @@ class _Builder:
                 check_type(f"{path}.{key}", value, tuple[float, float])
                 for beta in value:
                     in_range(f"{path}.{key}", beta, low=0, below=1)
+                value = [float(beta) for beta in value]  # torch refuses a 0 beside a 0.99
             elif key in {"nesterov", "amsgrad", "centered"}:
                 check_type(f"{path}.{key}", value, bool)
             else:

@@ -174,7 +174,7 @@ def merge(
                 f"{path}={now}: the run that is resumed has {path}={before}; "
                 "only the stop (max_kimg, max_rounds, max_time), logger, metrics, samples, checkpoint, "
                 "log_every_rounds, data.root and on what it runs (strategy, engine, memory_format, compile, tf32, "
-                "data.device) may change. Start a new run for anything else, from these weights with init=<folder>."
+                "data.device) may change. For anything else start a new run; init= takes this one's weights."
             )
     for path in CHANGEABLE:
         if (value := lookup(new, path)) is not MISSING:

@@ -63,14 +63,15 @@ class Beginning:
             config: of the new run.
 
         Raises:
-            ConfigError: where no network takes any.
+            ConfigError: where what makes images takes none.
         """
         networks = [pair for spec in game.players() for pair in spec.networks.items()]
+        sampled = {name for spec in game.players() if spec.averaged for name in spec.networks}
         taken = [_Taken.by(network, name, self.weights_of(name)) for name, network in networks]
         differing = self._differing(config, [name for name, _ in networks])
-        if not any(one.fitting for one in taken):
+        if not any(one.fitting for one in taken if one.name in sampled):
             raise ConfigError(
-                f"init={config['init']}: none of its weights fit this run's networks{differing or '.'} "
+                f"init={config['init']}: none of its weights fit this run's generator{differing or '.'} "
                 "Choose the same networks and sizes as that run, or leave init out."
             )
         kind = "averaged" if self.averaged else "raw"
@@ -96,11 +97,18 @@ class Beginning:
     def _differing(self, config: Mapping[str, Any], networks: list[str]) -> str:
         """Which sizes and options of networks are others there, as the end of a sentence."""
         found = []
-        for path in (*networks, "latent", *SIZES):
+        for path in (*SIZES, *networks, "latent"):
             there, here = lookup(self.options, path), lookup(config, path)
             if MISSING not in (there, here):
-                found += differences({path: there}, {path: here})
-        shown = [f"{path}={_plain(there)} (here {_plain(here)})" for path, there, here in found]
+                parts = differences({path: there}, {path: here})
+                kinds = [one for one in parts if one[0].endswith("._target_")]
+                found += (
+                    kinds or parts
+                )  # the options of two classes have little to do with each other
+        shown = [
+            f"{path.removesuffix('._target_')}={_plain(there)} (here {_plain(here)})"
+            for path, there, here in found
+        ]
         return f": that run has {_listed(shown)}." if shown else ""
 
 

@@ -378,4 +378,4 @@ def test_images_of_many_sizes_stay_in_their_places(tmp_path):
     found = load(folder, on_error="skip")
     assert levels(found) == [10 * n for n in range(len(sizes))]
     assert found.notes[1].startswith("1 of 8 files was skipped: ")
-    assert found.notes[2] == "1 of 7 images is smaller than 16x16 and was enlarged."
+    assert found.notes[3] == "1 of 7 images is smaller than 16x16 and was enlarged."

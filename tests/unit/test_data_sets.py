@@ -368,6 +368,18 @@ def test_celeba_with_a_damaged_list(faces):
         Celeba(root=str(faces)).load("train")
 
 
+def test_whole_faces(faces):
+    whole, squeezed = (Celeba(root=str(faces), crop=crop).load("train") for crop in ("fit", "none"))
+    assert whole.notes[-1] == (
+        "2 of 2 images are not square: white is added beside the whole image (data.crop=fit)."
+    )
+    assert squeezed.notes[-1] == (
+        "2 of 2 images are not square: the whole image is squeezed (data.crop=none)."
+    )
+    assert whole.images[..., :5].eq(255).all(), "64 pixels high, 52 wide"
+    assert not whole.images[..., 6:-6].eq(255).all()
+
+
 def test_a_truncated_face(faces):
     path = faces / "img_align_celeba" / "000002.jpg"
     path.write_bytes(path.read_bytes()[:-100])
@@ -383,10 +395,7 @@ def test_the_real_part_of_celeba_is_within_one_level_of_pillow(shared_data):
     before = sorted(p.name for p in root.iterdir())
     images = Celeba(root=str(shared_data)).load("valid")
     assert images.images.shape == (450, 3, 64, 64)
-    assert images.notes == (
-        "450 of CelebA's 19,867 valid images are here.",
-        "450 of 450 images are not square: the square at the centre is taken (data.crop=center).",
-    )
+    assert images.notes == ("450 of CelebA's 19,867 valid images are here.",)
     rows = [line.split() for line in (root / "list_eval_partition.txt").read_text().splitlines()]
     names = sorted(name for name, split in rows if split == "1")
     worst = 0

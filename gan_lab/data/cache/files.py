@@ -43,6 +43,7 @@ class Recipe:
         on_error: "raise" stops at the first bad file, "skip" leaves it out and counts it.
         max_pixels: of one file; a larger one is bad.
         crop: "center" takes the square at the centre, "fit" pads the whole image with white, "none" squeezes it.
+        tell_crop: say how many images are not square.
     """
 
     resolution: int
@@ -50,6 +51,7 @@ class Recipe:
     on_error: str
     max_pixels: int = MAX_PIXELS
     crop: str = field(default="center", repr=False)  # named apart in the cache's key
+    tell_crop: bool = field(default=True, repr=False)
 
 
 class _Block(NamedTuple):
@@ -153,7 +155,7 @@ def _decode_all(
         was = "was" if len(bad) == 1 else "were"
         reasons = "; ".join(bad[:3])
         notes.append(f"{len(bad):,} of {len(entries):,} files {was} skipped: {reasons}{more}.")
-    if oblong:
+    if oblong and recipe.tell_crop:
         verb = "is" if oblong == 1 else "are"
         notes.append(f"{oblong:,} of {len(kept):,} images {verb} not square: {HOW[recipe.crop]}.")
     if enlarged:
