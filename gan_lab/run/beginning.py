@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from gan_lab.config.schema import MISSING, lookup
 from gan_lab.config.stored import stored_config
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
+from gan_lab.run.asked import Asked
 from gan_lab.storage.checkpoint import load_with_checksum
 from gan_lab.storage.run_folder import RunFolder
 
@@ -152,6 +153,22 @@ class _Taken:
         if self.unused:
             count = len(self.unused)
             yield f"{self.name}: {count} tensors found no place here: {_listed(self.unused)}."
+
+
+def begin(asked: Asked, game: AdversarialModule) -> tuple[Asked, list[str]]:
+    """Give a new run's game the weights that `init` names, and its configuration their origin.
+
+    Returns:
+        The run that is asked for, and sentences for the user; none without `init`.
+
+    Raises:
+        CheckpointError: as `beginning`.
+        ConfigError: as `Beginning.give`.
+    """
+    found = beginning(asked.config)
+    origin = None if found is None else found.origin()
+    said = [] if found is None else found.give(game, asked.config)
+    return replace(asked, config={**asked.config, "init_origin": origin}), said
 
 
 def beginning(config: Mapping[str, Any]) -> Beginning | None:
