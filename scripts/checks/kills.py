@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import main as train
 
 PHOTOS = 1500
+ATTEMPTS = 5  # to meet a run that is still at work
 ROUNDS = 240
 COMMON = [
     "debug=tiny", "data=image_folder", "data.resolution=16", "data.batch_size=16", "logger=none",
@@ -73,6 +74,7 @@ class Kill:
     rank: int
     iteration: int  # of the newest checkpoint when it came; -1 without one
     fault: str  # empty where everything is equal
+    met: bool = True  # False: there was no process to kill any more
 
 
 def main() -> None:
@@ -109,25 +111,36 @@ def check(model: str, *, kills: int, ranks: int, seed: int) -> list[Kill]:
         found = []
         for index in range(kills):
             phase = PHASES[index % len(PHASES)]
-            place = Place(
-                RunFolder(work / f"run-{index}"), work / f"cache-{index}", work / "photos"
-            )
-            if phase != "cache":
-                shutil.copytree(straight.cache, place.cache)
-            kill = kill_once(
-                command(model, place, ranks), place, phase=phase, ranks=ranks,
-                seconds=seconds, draw=draw, truth=straight.folder,
-            )  # fmt: skip
+            for attempt in range(ATTEMPTS):
+                here = f"{index}-{attempt}"
+                place = Place(
+                    RunFolder(work / f"run-{here}"), work / f"cache-{here}", work / "photos"
+                )
+                with prepared(place, straight.cache if phase != "cache" else None):
+                    kill = kill_once(
+                        command(model, place, ranks), place, phase=phase, ranks=ranks,
+                        seconds=seconds, draw=draw, truth=straight.folder,
+                    )  # fmt: skip
+                if kill.met:
+                    break
             found.append(kill)
-            print(
-                f"| {kill.phase} | {kill.rank} | {kill.iteration} | {kill.fault or 'equal'} |",
-                flush=True,
-            )
-            shutil.rmtree(place.folder.path)
-            shutil.rmtree(place.cache)
+            row = (kill.phase, kill.rank, kill.iteration, kill.fault or "equal")
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
     good = sum(not kill.fault for kill in found)
     print(f"{title}: {good} of {len(found)} equal the straight run.\n", flush=True)
     return found
+
+
+@contextmanager
+def prepared(place: Place, cache: Path | None) -> Iterator[None]:
+    """A place for one run, with a cache that is there already or none; gone afterwards."""
+    if cache is not None:
+        shutil.copytree(cache, place.cache)
+    try:
+        yield
+    finally:
+        shutil.rmtree(place.folder.path, ignore_errors=True)
+        shutil.rmtree(place.cache, ignore_errors=True)
 
 
 def kill_once(
@@ -151,14 +164,21 @@ def kill_once(
         draw: gives the moments and the rank.
         truth: the straight run.
     """
-    rank = draw.randrange(ranks)
+    # The other rank does not read images, so it is not there yet.
+    rank = 0 if phase == "cache" else draw.randrange(ranks)
     process = start(arguments, place)
     wait_for(phase, place, process, seconds=seconds, draw=draw)
     victim = process.pid if rank == 0 else child_of(process.pid)
-    if victim is not None and process.poll() is None:
-        os.kill(victim, signal.SIGKILL)
-    else:
-        phase = f"{phase} (ended before)"
+    if victim is None or process.poll() is not None:
+        process.wait(timeout=900)
+        return Kill(
+            phase,
+            rank,
+            newest(place.folder),
+            "the run had ended, or had not begun its ranks",
+            met=False,
+        )
+    os.kill(victim, signal.SIGKILL)
     fault = ended(process) if rank else ""
     process.wait(timeout=120)
     time.sleep(0.5 if ranks > 1 else 0)  # the other rank notices by itself
@@ -250,16 +270,16 @@ def lines(path: Path) -> int:
 
 
 def child_of(pid: int) -> int | None:
-    """The other rank: the child that runs the same command."""
+    """The other rank: the worker that a run has started."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            variables = (entry / "environ").read_bytes()
+            words = (entry / "cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             continue
-        if parent == pid and b"LOCAL_RANK=1" in variables.split(b"\0"):
+        if parent == pid and b"gan_lab.run.worker" in words:
             return int(entry.name)
     return None
 
