@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from gan_lab import __version__
 from gan_lab.common.errors import nearest
@@ -22,6 +24,7 @@ COMMANDS = {
     "evaluate": "scores of a trained generator: gan-lab evaluate run=<folder> metrics=fid",
     "export": "a trained generator as ONNX: gan-lab export run=<folder> format=onnx",
     "compare": "a table and a picture of several runs: gan-lab compare <folders>",
+    "completion": "tab completion for a shell: gan-lab completion bash",
 }
 
 
@@ -29,6 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Hand the rest of the command line to one command, importing nothing of the others."""
     if arguments is None:
         end_at_signals()
+        find_own_packages()
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks what could stand next
+            from gan_lab.completion import answer_shell
+
+            answer_shell(COMMANDS)
     with speaking():
         return _run(list(sys.argv[1:] if arguments is None else arguments))
 
@@ -46,6 +54,13 @@ def _run(given: list[str]) -> int:
         log.error(f"gan-lab {command}: no such command{near}")
         return 2
     return int(import_module(f"gan_lab.{command}").main(rest))
+
+
+def find_own_packages() -> None:
+    """Look for the user's own packages in the working folder first, as `python -m` does."""
+    here = str(Path.cwd())
+    if not sys.flags.safe_path and here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def usage() -> str:

@@ -130,10 +130,19 @@ def _new_folder(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:
     return Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}-{name}"
 
 
+def _conclude(sweep: Path) -> list[str]:
+    """The end of a multirun."""
+    from gan_lab.run.sweeps import conclude_sweep
+
+    return conclude_sweep(sweep)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return run_command("gan_lab.train", job, given, prepare=command_of_resumed_run)
+    return run_command(
+        "gan_lab.train", job, given, prepare=command_of_resumed_run, conclude=_conclude
+    )
 
 
 if __name__ == "__main__":

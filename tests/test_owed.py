@@ -69,7 +69,7 @@ def nothing_is_owed(folder):
     state = load_checkpoint(folder / "checkpoints" / "last.ckpt")
     assert state["evaluation"]["last_images"] == state["clock"]["images_seen"]
     best = load_checkpoint(folder / "checkpoints" / "best.ckpt")
-    assert best["clock"]["iteration"] == min(values, key=values.__getitem__)
+    assert best["clock"]["iteration"] == ROUNDS, "the untrained generator is never the best"
     assert len(list((folder / "samples").glob("kimg-*.png"))) == 2
     assert (folder / "curves.png").is_file()
 

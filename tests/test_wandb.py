@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,11 +19,14 @@ from PIL import Image
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
+from gan_lab.loggers import facts
 from gan_lab.loggers import wandb as tracker
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import main
+from scripts import wandb_workspace as view
+from tests.conftest import REPOSITORY
 
 TINY = [
     "debug=tiny",
@@ -134,9 +138,106 @@ def test_configuration_commit_and_protocol_are_recorded(stored):
     assert start["project"] == "gan_lab"
     assert start["tags"] == ["a", "b"]
     summaries = [one["update"] for one in of_kind(stored, "summary")]
-    (protocol,) = [one["protocol"] for one in summaries if "protocol" in one]
-    assert protocol["num_samples"] == 64
+    assert {one["protocol"]["num_samples"] for one in summaries if "protocol" in one} == {64}
     assert of_kind(stored, "exit") == [{"exit_code": 0, **of_kind(stored, "exit")[0]}]
+
+
+def summary_of(records):
+    """What the summary holds at the end, by key."""
+    found = {}
+    for one in of_kind(records, "summary"):
+        found |= one["update"]
+    return found
+
+
+def test_what_was_chosen_is_there_by_name(stored):
+    """For columns and filters: `chosen.model = dcgan` says more than a class' path."""
+    config = of_kind(stored, "run")[0]["config"]["update"]
+    chosen = config["chosen"]
+    assert {key: chosen[key] for key in ("model", "data", "generator", "discriminator", "loss")} == {
+        "model": "dcgan", "data": "fashion_mini", "generator": "dcgan", "discriminator": "dcgan",
+        "loss": "non_saturating",
+    }  # fmt: skip
+    assert chosen["penalty"] is chosen["experiment"] is None
+    assert (chosen["debug"], chosen["metrics"], chosen["optimizer_generator"]) == (
+        "tiny",
+        "small",
+        "adam",
+    )
+    assert config["precision"] == "auto"
+    assert config["resolved"]["precision"] in ("32-true", "bf16-mixed")
+    assert config["resolved"]["device"] in ("cpu", "cuda")
+
+
+def test_several_penalties_are_one_text():
+    assert facts.named_choices({}, {"penalty": ["r1", "r2"], "logger": []}) == {
+        "penalty": "r1,r2",
+        "logger": None,
+    }
+    # From Python nobody has chosen by name.
+    parts = {"loss": {"_target_": "gan_lab.losses.adversarial.Hinge"}, "samples": {"num": 1}}
+    assert facts.named_choices(parts, None) == {"loss": "Hinge"}
+
+
+def test_the_summary_holds_last_and_best_with_their_kimg(run, stored):
+    found, key = summary_of(stored), "small_frechet"
+    points = [
+        (r["images_seen"], r[f"metric/{key}"])
+        for r in RunFolder(run).records()
+        if f"metric/{key}" in r
+    ]
+    assert [images for images, _ in points] == [0, 32]
+    assert (found[f"last/{key}"], found[f"last/{key}_kimg"]) == (points[-1][1], 0.032)
+    assert (found[f"best/{key}"], found[f"best/{key}_kimg"]) == (points[-1][1], 0.032)
+
+
+def test_the_best_is_of_the_newest_protocol_and_never_untrained():
+    old, new = {"num_samples": 1}, {"num_samples": 2}
+    values = [
+        (0, 1.0, new),
+        (1000, 2.0, old),
+        (2000, 5.0, new),
+        (3000, None, new),
+        (4000, 6.0, new),
+    ]
+    records = [
+        {"images_seen": images, "metric/fid": value, "metric/seconds": 1.0, "protocol": protocol}
+        for images, value, protocol in values
+    ]
+    assert facts.standing([{"images_seen": 0}, *records]) == {
+        "last/fid": 6.0, "last/fid_kimg": 4.0, "best/fid": 5.0, "best/fid_kimg": 2.0,
+    }  # fmt: skip
+    assert facts.standing(records[:1]) == {"last/fid": 1.0, "last/fid_kimg": 0.0}
+    assert facts.standing([]) == {}
+
+
+def test_the_view_shows_what_runs_really_record(stored):
+    """Panels and columns of scripts/wandb_workspace.py and of docs/tracking.md, looked up in a real run."""
+    logged, config = curves(stored), of_kind(stored, "run")[0]["config"]["update"]
+    keys = {key for panels in view.CURVES.values() for panel in panels for key in panel}
+    assert {key for key in keys if key not in ("metric/fid", "metric/kid")} <= logged.keys()
+    assert {"samples.path", "curves.path", view.X} <= logged.keys()
+    for column in view.COLUMNS:
+        kind, _, key = column.partition(":")
+        at = config if kind == "config" else summary_of(stored)
+        for part in key.split("."):
+            assert part in at, column
+            at = at[part]
+    page = (REPOSITORY / "docs" / "tracking.md").read_text()
+    for key in re.findall(r"`((?:chosen|resolved)\.\w+)`", page):
+        group, _, name = key.partition(".")
+        assert name in config[group], key
+    for key in re.findall(r"`((?:last|best)/small_\w+)`", page):
+        assert key in summary_of(stored), key
+
+
+def test_the_view_is_one_that_wandb_takes():
+    pytest.importorskip("wandb_workspaces")
+    made = view.workspace("entity", "gan_lab")
+    panels = [panel for section in made.sections for panel in section.panels]
+    assert len(made.sections) == len(view.CURVES) + 1
+    assert {panel.x for panel in panels if hasattr(panel, "x")} == {view.X}
+    assert "config:chosen.model" in made._to_model().model_dump_json()
 
 
 def test_nothing_private_is_recorded(run, stored):

@@ -36,9 +36,17 @@ class Scores:
         self.unsaved = True
 
     def better(self, images_seen: int) -> float | None:
-        """The last value, if it is the best and those weights are still there; else None."""
+        """The last value, if it is the best of those after training began and its weights are still there; else None.
+
+        The untrained generator can score well by chance: noise is nearer to some sets of images than first shapes are.
+        """
         value = self.last_value
-        if value is None or not math.isfinite(value) or self.last_images != images_seen:
+        if (
+            images_seen == 0
+            or value is None
+            or not math.isfinite(value)
+            or self.last_images != images_seen
+        ):
             return None
         return value if self.best_value is None or value < self.best_value else None
 

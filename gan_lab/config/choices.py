@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
 from hydra.errors import HydraException
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.groups import Groups
 from gan_lab.config.line import CommandLine
+from gan_lab.config.sweeps import matches
 
 
 def check_choices_of(line: CommandLine, root: str) -> None:
@@ -39,8 +40,17 @@ def check_choices_of(line: CommandLine, root: str) -> None:
         elif not one.is_force_add() and not isinstance(
             one._value, dict
         ):  # else options of its part
-            for value in one._value.list if isinstance(one._value, ChoiceSweep) else [one._value]:
-                _check_choice(one, value, groups)
+            _check_choices(one, groups)
+
+
+def _check_choices(one: Override, groups: Groups) -> None:
+    if isinstance(one._value, Glob):
+        if not matches(one, groups):
+            choices = ", ".join(groups.choices(one.key_or_group))
+            raise ConfigError(f"{one.input_line}: no choice fits; there are {choices}.")
+        return
+    for value in one._value.list if isinstance(one._value, ChoiceSweep) else [one._value]:
+        _check_choice(one, value, groups)
 
 
 def _check_choice(one: Override, value: Any, groups: Groups) -> None:

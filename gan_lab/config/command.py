@@ -6,7 +6,8 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.choices import check_choices_of
+from gan_lab.config.help import answer
 from gan_lab.config.line import CommandLine
 from gan_lab.config.permission import guard_environment
 from gan_lab.config.sentences import no_choice, refused_by_hydra, sentence
+from gan_lab.config.sweeps import begun
 from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.memory import enough_memory
@@ -66,6 +69,7 @@ def run_command(
     arguments: Sequence[str],
     *,
     prepare: Callable[[CommandLine], CommandLine] = lambda line: line,
+    conclude: Callable[[Path], Sequence[str]] = lambda _: (),
 ) -> int:
     """Run a `hydra.main` function.
 
@@ -74,6 +78,7 @@ def run_command(
         job: the decorated function.
         arguments: the command line without the program's name.
         prepare: rewrites the command line first.
+        conclude: called with the folder of a multirun after its last job; returns the jobs that have failed.
 
     Returns:
         0; 1 for a failed run, 2 for a wrong command line, 128 and a signal's number after one that ends runs.
@@ -81,7 +86,7 @@ def run_command(
     with speaking():
         try:
             with Interrupts():
-                return _run(name, job, arguments, prepare=prepare)
+                return _run(name, job, arguments, prepare=prepare, conclude=conclude)
         except Interrupted as stop:
             return _fail(str(stop), stop.exit_code)
 
@@ -92,18 +97,25 @@ def _run(
     arguments: Sequence[str],
     *,
     prepare: Callable[[CommandLine], CommandLine],
+    conclude: Callable[[Path], Sequence[str]],
 ) -> int:
     failed_jobs.clear()
+    begun.clear()
     _ended.clear()
     # Hydra then hands its errors to us instead of printing its own advice (such as `+key`).
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    before, line = sys.argv, CommandLine()
+    before, line, root = sys.argv, CommandLine(), name.rpartition(".")[2]
     try:
         guard_environment()
-        line = prepare(CommandLine.parse(arguments))
-        check_choices_of(line, name.rpartition(".")[2])
+        line = CommandLine.parse(arguments)
+        if (said := answer(line, root)) is not None:
+            sys.stdout.write(said)
+            return 0
+        line = prepare(line)
+        check_choices_of(line, root)
         sys.argv = [name, *line.arguments()]
-        _call(job, line)
+        with _ending_sweeps(conclude):
+            _call(job, line)
     except GanLabError as error:
         return _fail(str(error), error.exit_code)
     except SystemExit as stop:  # how argparse ends, and a multirun that must not go on
@@ -117,6 +129,19 @@ def _run(
     if failed_jobs:
         return _fail(f"{len(failed_jobs)} of the jobs failed: {', '.join(failed_jobs)}.", 1)
     return 0
+
+
+@contextmanager
+def _ending_sweeps(conclude: Callable[[Path], Sequence[str]]) -> Iterator[None]:
+    """After a multirun: nothing is left of one that has not begun, and the results of the others are shown."""
+    try:
+        yield
+    finally:
+        for sweep in begun:
+            sweep.leave_nothing()
+            failed = conclude(sweep.folder) if sweep.folder.is_dir() else ()
+            if sweep.apart:  # what failed in other processes is known by its files alone
+                failed_jobs.extend(failed)
 
 
 def _call(job: Callable[[], Any], line: CommandLine) -> None:

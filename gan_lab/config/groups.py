@@ -34,6 +34,7 @@ class Groups:
 
     def __init__(self, places: Sequence[str] = ()) -> None:
         Plugins.instance()  # registers what reads files
+        self._folders = [CONF, *(place.removeprefix("file://") for place in places)]
         path = ConfigSearchPathImpl()
         path.append("main", f"file://{CONF}")
         for place in places:
@@ -65,6 +66,11 @@ class Groups:
         if not group or not self._repository.group_exists(group):
             return []
         return self._repository.get_group_options(group, results_filter=ObjectType.CONFIG)
+
+    def file(self, group: str, choice: str) -> Path | None:
+        """The file of a choice, or None where it is in no folder."""
+        files = (Path(folder) / group / f"{choice}.yaml" for folder in self._folders)
+        return next((file for file in files if file.is_file()), None)
 
     def takes_several(self, group: str) -> bool:
         """Whether a list of choices has a place for each, as penalty=[r1,r2] has."""

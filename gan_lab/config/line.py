@@ -116,6 +116,7 @@ def _parser() -> Any:
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
+    parser.add_argument("--list", action="store_true")  # answered by config/help.py
     parser.error = _refuse  # type: ignore[method-assign]
     return parser
 

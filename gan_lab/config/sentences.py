@@ -19,6 +19,11 @@ SAID = {
         "{0}: several values are a sweep; add -m to run one job for each, "
         "or write a list in brackets, such as penalty=[r1,r2]."
     ),
+    r"BasicSweeper does not support sweep type : INTERVAL": (
+        "interval(...): every value between two is no list of jobs; write the values with commas, "
+        "or let hydra/sweeper=optuna choose among them."
+    ),
+    r"Sweep parameters '(.+)' requires --multirun": "{0}: several values are a sweep; add -m.",
     # Of a section that is no mapping.
     r"Error trying to access ([\w.]+)": "{0}: this option is missing; give it a value again.",
     r"Could not delete '([^']+)'": (
@@ -34,6 +39,9 @@ SAID = {
         "{0}: cannot be understood; a value with such letters needs quotes of its own, as in \"seed='1'\"."
     ),
 }
+
+# Plugins of Hydra that come with an extra of ours.
+PLUGINS = {"hydra/sweeper=optuna": "optuna", "hydra/launcher=joblib": "sweeps"}
 
 
 def sentence(error: BaseException, line: CommandLine | None = None) -> str:
@@ -74,6 +82,14 @@ def _what_hydra_says(text: str) -> str:
 
 
 def _no_such_choice(group: str, choice: str, groups: Groups) -> str:
+    if extra := PLUGINS.get(f"{group}={choice}"):
+        return (
+            f"{group}={choice}: this plugin of Hydra is not installed; "
+            f"install it with pip install 'gan-lab[{extra}]'."
+        )
+    if group.startswith("hydra/"):
+        near = nearest(f"{group}={choice}", PLUGINS)
+        return f"{group}={choice}: no plugin of Hydra that is installed has it{near or '.'}"
     choices = groups.choices(group)
     listed = f"; choose one of {', '.join(choices)}" if choices else "; there is no such group"
     return f"{group}={choice}: no such {group}{nearest(choice, choices) or listed + '.'}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError, first_line
 from gan_lab.engine.clock import Clock
+from gan_lab.loggers.facts import METRIC, named_choices, standing
 from gan_lab.loggers.wandb_choices import VARIABLES, Choice, check_choices, choose, heard, reason_of
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder
@@ -42,6 +43,7 @@ class WandbTracker:
         config: the composed configuration, plain.
         mode: offline, online, or auto: WANDB_MODE, else online where the user is logged in.
         command: how the run was asked for; in a multirun it has a group and a name.
+        resolved: what every `auto` has become on this machine, such as the precision.
         project: of W&B; None is WANDB_PROJECT, or gan_lab.
         entity: user or team of W&B; None is WANDB_ENTITY, or the login's default.
         name: of the run; None is WANDB_NAME, or the folder's name, or the overrides in a multirun.
@@ -57,6 +59,7 @@ class WandbTracker:
         config: Mapping[str, Any],
         mode: str = "auto",
         command: Any = None,
+        resolved: Mapping[str, Any] | None = None,
         project: str | None = None,
         entity: str | None = None,
         name: str | None = None,
@@ -83,14 +86,19 @@ class WandbTracker:
         check_choices(wandb, chosen)
         if _in_a_sweep(wandb):
             chosen = {key: one for key, one in chosen.items() if key not in OF_A_SWEEP}
-        place = str(Path(*folder.path.resolve().parts[-3:]))
+        facts = {
+            "chosen": named_choices(config, getattr(command, "choices", None)),
+            "resolved": dict(resolved or {}),
+            "commit": git_commit(),
+            "run_folder": str(Path(*folder.path.resolve().parts[-3:])),
+        }
         self.run = _start(
             wandb,
             mode,
             {
                 **{key: one.value for key, one in chosen.items() if key != "mode"},
                 "dir": str(folder.path),
-                "config": {**config, "commit": git_commit(), "run_folder": place},
+                "config": {**config, **facts},
                 "settings": _settings(wandb),
             },
         )
@@ -108,6 +116,8 @@ class WandbTracker:
         """
         self._look_for_room()
         self.run.log({**values, **clock.counters()})
+        if any(key.startswith(METRIC) for key in values):
+            self._summarize()
 
     def received(self, values: Mapping[str, float], clock: Clock) -> bool:
         """Whether W&B's own process has this record as its last, and its file has the keys.
@@ -146,10 +156,15 @@ class WandbTracker:
 
     def close(self, exit_code: int) -> None:
         """Finish the run, so that the next job of a multirun gets its own."""
-        protocols = [r["protocol"] for r in self.folder.records() if r.get("protocol")]
-        if protocols:
-            self.run.summary["protocol"] = protocols[-1]
+        self._summarize()
         self.run.finish(exit_code=exit_code)
+
+    def _summarize(self) -> None:
+        """Keep the last and the best metric in the run's summary, with the protocol under which they hold."""
+        records = self.folder.records()
+        protocols = [record["protocol"] for record in records if record.get("protocol")]
+        if protocols:
+            self.run.summary.update({**standing(records), "protocol": protocols[-1]})
 
 
 def _run_id(stored: str | None, *, several: bool) -> Choice:

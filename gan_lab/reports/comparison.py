@@ -25,7 +25,7 @@ TEXTS = ("run", "options", "state")  # columns that are no numbers
 
 @dataclass(frozen=True)
 class Standing:
-    """A run's values of one metric under one protocol."""
+    """A run's values of one metric under one protocol; the best is one of those after training began."""
 
     run: int
     last: float
@@ -73,12 +73,13 @@ def tables_of(runs: Sequence[RunFolder]) -> list[Table]:
             number = math.nan if value is None else float(value)
             points.setdefault(key, []).append((number, record.get("images_seen", 0) / KIMG))
         for key, pairs in points.items():
-            finite = [pair for pair in pairs if math.isfinite(pair[0])]
+            finite = [pair for pair in pairs if math.isfinite(pair[0]) and pair[1] > 0]
             best, where = min(finite, default=(math.nan, math.nan))
             last, kimg = pairs[-1]
             tables[key].results.append(Standing(index, last, best, where, kimg))
     for table in tables.values():
-        table.results.sort(key=lambda result: (math.isnan(result.last), result.last))
+        # A run that was measured before its first round alone must not win.
+        table.results.sort(key=lambda one: (not one.kimg, math.isnan(one.last), one.last))
     return list(tables.values())
 
 

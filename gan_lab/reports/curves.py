@@ -208,11 +208,14 @@ def _draw_curve(axis: Any, curve: Curve, style: Mapping[str, Any]) -> None:
 
 
 def _draw_metric(axis: Any, curve: Curve, style: Mapping[str, Any]) -> None:
-    """Every evaluation counts: no smoothing; a star marks the best."""
+    """Every evaluation counts: no smoothing; a star marks the best of those after training began."""
     marker = "o" if len(curve.values) <= MANY_POINTS else None
     axis.plot(curve.kimg, curve.values, **style, lw=1.3, marker=marker, markersize=3.5)
     points = zip(curve.values, curve.kimg, strict=True)
-    best, where = min(point for point in points if math.isfinite(point[0]))
+    trained = [point for point in points if math.isfinite(point[0]) and point[1] > 0]
+    if not trained:
+        return
+    best, where = min(trained)
     star = {"marker": "*", "markersize": 11, "markeredgecolor": "white", "zorder": 5}
     axis.plot([where], [best], color=style["color"], **star)
 

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.command import failed_jobs
-from gan_lab.config.line import override_key
 from gan_lab.config.resume import Command, write_command
 from gan_lab.config.schema import lookup
 from gan_lab.config.sentences import sentence
+from gan_lab.config.sweeps import job_of
+from gan_lab.process.console import speaking
 from gan_lab.process.cores import processors
 from gan_lab.process.interrupts import Interrupted
 from gan_lab.process.ranks import place_of
-from gan_lab.run.training import run_training
+from gan_lab.run.training import Result, run_training
 from gan_lab.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -48,48 +47,64 @@ def run_job(config: DictConfig) -> float | None:
         name=job_name(hydra) if sweep else None,
         at_once=jobs_at_once(hydra) if sweep else 1,
     )
-    try:
-        plain = _plain(config)
-        if sweep and not place_of(plain).own:
-            raise ConfigError(
-                f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: the launcher has started several "
-                "processes, and each would run the whole sweep; leave the launcher out, and each job starts its own."
-            )
-        metric = run_training(plain, folder, command).metric
-        return math.inf if metric is not None and math.isnan(metric) else metric
-    except Interrupted as stop:
-        if sweep:  # Hydra's sweep goes on after exceptions, but not after an exit
+    if not sweep:
+        return _metric(run_training(_plain(config), folder, command))
+    with speaking():  # a launcher's process has nobody else who would bring it to people
+        log.info(job_of(hydra).words)
+        try:
+            plain = _plain(config)
+            _refuse_in_a_sweep(plain, hydra)
+            return _metric(run_training(plain, folder, command))
+        except Interrupted as stop:  # Hydra's sweep goes on after exceptions, but not after an exit
             log.info(f"Stopped by {stop.name}; the jobs that were left do not run.")
             raise SystemExit(stop.exit_code) from stop
-        raise
-    except Exception as error:
-        if not sweep:
-            raise
-        job = command.name or str(hydra.job.num)
-        failed_jobs.append(job)
-        with suppress(GanLabError):
-            _note_failure(RunFolder(folder), command, error)
-        is_sentence = isinstance(error, GanLabError | OSError)
-        said = str(error) if is_sentence else traceback.format_exc()
-        log.info(f"The job {job} failed: {said}")
-        if OmegaConf.select(config, "sweep.on_error") == "stop":
-            log.info("sweep.on_error=stop: the jobs that were left do not run.")
-            raise SystemExit(1) from error
-        return math.inf
+        except Exception as error:
+            return _failed(error, command, folder, OmegaConf.select(config, "sweep.on_error"))
+
+
+def _metric(result: Result) -> float | None:
+    """What a sweeper is told of a run; a metric that is no number must not win."""
+    metric = result.metric
+    return math.inf if metric is not None and math.isnan(metric) else metric
+
+
+def _refuse_in_a_sweep(plain: dict[str, Any], hydra: Any) -> None:
+    """Refuse what makes sense in a run of its own only.
+
+    Raises:
+        ConfigError: at the first.
+    """
+    if not place_of(plain).own:
+        raise ConfigError(
+            f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: the launcher has started several "
+            "processes, and each would run the whole sweep; leave the launcher out, and each job starts its own."
+        )
+    searches = OmegaConf.select(hydra, "sweeper.direction") is not None
+    if searches and lookup(plain, "metrics._target_") is None:
+        raise ConfigError(
+            "metrics=none: this sweeper looks for the options with the lowest metric; "
+            "choose one, such as metrics=small."
+        )
+
+
+def _failed(error: Exception, command: Command, folder: Path, on_error: str | None) -> float:
+    """Tell of a job that failed, and leave it behind where the others shall run."""
+    job = command.name or folder.name
+    failed_jobs.append(job)
+    with suppress(GanLabError):
+        _note_failure(RunFolder(folder), command, error)
+    is_sentence = isinstance(error, GanLabError | OSError)
+    said = str(error) if is_sentence else traceback.format_exc()
+    log.info(f"The job {job} failed: {said}")
+    if on_error == "stop":
+        log.info("sweep.on_error=stop: the jobs that were left do not run.")
+        raise SystemExit(1) from error
+    return math.inf
 
 
 def job_name(hydra: Any) -> str:
-    """A multirun job's overrides that its command line sweeps over; all where that is not known."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    try:
-        given = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-")]
-        parsed = OverridesParser.create().parse_overrides(given)
-    except HydraException:  # a launcher's process has a command line of its own
-        parsed = []
-    swept = {override_key(one.input_line or "") for one in parsed if one.is_sweep_override()}
-    names = [one for one in hydra.overrides.task if override_key(one) in swept]
-    return ",".join(names) or str(hydra.job.override_dirname)
+    """A multirun job's options in which it differs from the others, as trackers name it."""
+    return ",".join(job_of(hydra).options) or str(hydra.job.override_dirname)
 
 
 def jobs_at_once(hydra: Any) -> int:

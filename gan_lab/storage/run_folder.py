@@ -64,25 +64,19 @@ class RunFolder:
         Raises:
             ConfigError: if one does, or the folder cannot be made.
         """
-        lock = self.path / ".lock"
         made = [place for place in (self.path, *self.path.parents) if not place.exists()]
         refuse_ways_out(self.path)
         with ExitStack() as stack:
+            stack.callback(_take_away, made)  # the last thing, after the lock
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(lock_file(lock, busy=self._refuse))
+                lock = lock_file(self.path / ".lock", busy=self._refuse, fleeting=True)
+                stack.enter_context(lock)
             except OSError as error:
                 raise ConfigError(
                     f"hydra.run.dir={self.path}: the run folder cannot be made ({error.strerror})."
                 ) from error
-            try:
-                yield
-            finally:
-                with suppress(OSError):
-                    if [lock] == list(self.path.iterdir()):  # no run came of it
-                        lock.unlink()
-                        for place in made:
-                            place.rmdir()
+            yield
 
     def _refuse(self) -> None:
         raise ConfigError(
@@ -130,3 +124,10 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             return {}
         return status if isinstance(status, dict) else {}
+
+
+def _take_away(folders: Sequence[Path]) -> None:
+    """Remove new folders, the deepest first, where no run came of it: one that holds something stays."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()

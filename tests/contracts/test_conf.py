@@ -24,7 +24,7 @@ from tests.contracts.walk import composed, content, files, name_of
 CONTEXT = {
     "generator": {"resolution", "channels", "latent_dim"},
     "discriminator": {"resolution", "channels"},
-    "logger": {"folder", "command", "identity", "mode", "config"},
+    "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
 # What belongs to the run and stands beside a part's options.
 BESIDE = {"data": {"batch_size", "device"}}

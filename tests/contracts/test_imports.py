@@ -51,7 +51,8 @@ ROOMS = {
     ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
     "loggers": (
-        {"PIL", "numpy", "yaml", "torch", "tensorboard", "wandb"} | LIGHTNING, {"common", "storage", "engine"},
+        {"PIL", "numpy", "yaml", "torch", "tensorboard", "wandb", "aim"} | LIGHTNING,
+        {"common", "storage", "engine"},
     ),
     "callbacks": (
         {"torch"} | LIGHTNING,
@@ -69,9 +70,11 @@ ROOMS = {
 # Libraries that only these files may name.
 COMMANDS = {
     "train.py", "sample.py", "interpolate.py", "timelapse.py", "evaluate.py", "export.py", "compare.py", "cli.py",
+    "completion.py",
 }  # fmt: skip
 ONLY = {
     "wandb": {"loggers/wandb.py"},
+    "aim": {"loggers/services.py"},
     "tensorboard": {"loggers/tensorboard.py"},
     "hydra": {"config/", "run/jobs.py", *COMMANDS},
     "omegaconf": {"config/", "run/jobs.py", *COMMANDS},
@@ -82,6 +85,7 @@ ONLY = {
     "onnxruntime": {"generation/exporting.py"},
     "pydantic": {"config/types.py"},
     "av": {"media/films.py"},
+    "argcomplete": {"completion.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"reports/curves.py"},
@@ -97,8 +101,8 @@ LIGHT = [
     "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
     "config/permission.py", "config/choices.py", "config/types.py", "config/lightning.py", "storage/links.py",
-    "storage/origin.py",
-    "config/seeds.py", "config/composed.py", "interpolate.py", "timelapse.py",
+    "storage/origin.py", "config/seeds.py", "config/composed.py", "config/help.py", "config/sweeps.py",
+    "config/candidates.py", "interpolate.py", "timelapse.py",
 ]  # fmt: skip
 
 
@@ -214,6 +218,7 @@ for module, arguments, wanted in (
     ("gan_lab.train", ["modle=wgan"], 2), ("gan_lab.train", ["model=wgan_pg"], 2),
     ("gan_lab.sample", ["--help"], 0), ("gan_lab.evaluate", ["--help"], 0),
     ("gan_lab.export", ["--help"], 0), ("gan_lab.interpolate", ["--help"], 0), ("gan_lab.timelapse", ["--help"], 0),
+    ("gan_lab.train", ["--list"], 0), ("gan_lab.train", ["-m", "modle=wgan"], 2),
 ):
     sys.argv[1:] = arguments
     sys.modules.pop(module, None)

@@ -1,0 +1,71 @@
+"""What a tracker tells of a run beside its curves: what was chosen, by name, and the best and the last metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gan_lab.engine.clock import KIMG
+
+METRIC = "metric/"
+COSTS = ("metric/seconds", "metric/time_share")  # of an evaluation, no results
+
+
+def named_choices(
+    config: Mapping[str, Any], choices: Mapping[str, Any] | None
+) -> dict[str, str | None]:
+    """What was chosen in each group, by the names of the command line: `{"model": "wgan_gp", "penalty": "r1,r2"}`.
+
+    Args:
+        config: the composed configuration.
+        choices: by group, as the command line has settled them; without them parts are called by their classes.
+    """
+    if choices:
+        return {_flat(group): _text(choice) for group, choice in choices.items()}
+    targets = {
+        name: node.get("_target_") for name, node in config.items() if isinstance(node, Mapping)
+    }
+    return {name: str(at).rpartition(".")[2] for name, at in targets.items() if at}
+
+
+def standing(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Last and best value of each metric of the newest protocol, with the kimg of each.
+
+    The best is one of those after training began; a value that is not finite is none.
+
+    Returns:
+        Such as `{"last/fid": 9.0, "last/fid_kimg": 40.0, "best/fid": 8.5, "best/fid_kimg": 30.0}`.
+    """
+    measured = [one for one in records if one.get("protocol")]
+    if not measured:
+        return {}
+    newest = measured[-1]
+    found: dict[str, float] = {}
+    for key in newest:
+        if not key.startswith(METRIC) or key in COSTS:
+            continue
+        name = key.removeprefix(METRIC)
+        points = [
+            (float(one[key]), one["images_seen"] / KIMG)
+            for one in measured
+            if one.get(key) is not None and one["protocol"] == newest["protocol"]
+        ]
+        points = [point for point in points if math.isfinite(point[0])]
+        trained = [point for point in points if point[1] > 0]
+        for what, point in (("last", points[-1:]), ("best", sorted(trained)[:1])):
+            for value, kimg in point:
+                found |= {f"{what}/{name}": value, f"{what}/{name}_kimg": kimg}
+    return found
+
+
+def _flat(group: str) -> str:
+    """`optimizer@optimizer.generator` as one key; services read a point as a level of its own."""
+    return group.partition("@")[2].replace(".", "_") or group
+
+
+def _text(choice: Any) -> str | None:
+    """Several choices in one text, which can be compared; None where nothing is chosen."""
+    if choice is None or isinstance(choice, str):
+        return choice
+    return ",".join(map(str, choice)) or None

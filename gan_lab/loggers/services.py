@@ -1,0 +1,253 @@
+"""MLflow, Comet and Aim, each through the logger that Lightning or the service itself has for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities import rank_zero_only
+
+from gan_lab.common.errors import ConfigError, GanLabError, first_line
+from gan_lab.common.paths import user_path
+from gan_lab.engine.clock import Clock
+from gan_lab.loggers.facts import named_choices
+from gan_lab.storage.run_folder import RunFolder
+
+
+class Service:
+    """What these trackers have in common. The step is images seen; a resumed run goes on under its id.
+
+    Args:
+        choice: the tracker's name, as in `logger=mlflow`.
+        package: to install for it.
+        identity: plain values kept in checkpoints; the id is among them.
+    """
+
+    def __init__(self, choice: str, package: str, identity: MutableMapping[str, Any]) -> None:
+        self.choice = choice
+        self.package = package
+        self.identity = identity
+        self.logger: Any = None
+
+    @property
+    def known_id(self) -> str | None:
+        """The id of the run that is resumed."""
+        return self.identity.get(f"{self.choice}_id")
+
+    def start(self, make: Callable[[], Any], facts: Mapping[str, Any]) -> None:
+        """Make Lightning's logger, begin the run there, and tell it what the run is.
+
+        Raises:
+            ConfigError: where the package is missing, or the service refuses.
+        """
+        # Lightning's loggers are silent where a variable such as LOCAL_RANK is left in the environment.
+        vars(rank_zero_only)["rank"] = 0
+        resumed = self.known_id is not None
+        with self._told():
+            self.logger = make()
+            self.identity[f"{self.choice}_id"] = self.logger.version
+            if not resumed:  # a service may refuse to change what it was told
+                self.logger.log_hyperparams(dict(facts))
+
+    def record(self, values: Mapping[str, float], clock: Clock) -> None:
+        """Log values with the counters."""
+        self.logger.log_metrics({**values, **clock.counters()}, step=clock.images_seen)
+
+    def close(self, exit_code: int) -> None:
+        """Finish the run."""
+        if self.logger is not None:
+            self.logger.finalize("failed" if exit_code else "success")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the service raises into one sentence."""
+        try:
+            yield
+        except ImportError as error:
+            raise ConfigError(
+                f"logger={self.choice}: the package {self.package} is not installed; "
+                f"install it (pip install {self.package}) or set logger=none."
+            ) from error
+        except GanLabError:
+            raise
+        except Exception as error:  # each service has kinds of its own
+            raise ConfigError(
+                f"logger={self.choice}: the service refuses the run ({first_line(error)}); "
+                f"mend logger.{self.choice} or set logger=none."
+            ) from error
+
+
+def facts_of(
+    config: Mapping[str, Any], command: Any, resolved: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The composed configuration with the names of what was chosen, and what every `auto` has become."""
+    chosen = named_choices(config, getattr(command, "choices", None))
+    return {**config, "chosen": chosen, "resolved": dict(resolved or {})}
+
+
+def run_name(command: Any, folder: RunFolder) -> str:
+    """In a multirun the job's options, else the folder's name."""
+    return getattr(command, "name", None) or folder.path.resolve().name
+
+
+class MlflowTracker(Service):
+    """MLflow: curves, the configuration as parameters, grids and curves as artifacts.
+
+    Args:
+        folder: the run folder.
+        identity: plain values kept in checkpoints.
+        config: the composed configuration, plain.
+        command: how the run was asked for.
+        resolved: what every `auto` has become on this machine.
+        experiment: of MLflow, which groups runs.
+        uri: of the store; None is MLFLOW_TRACKING_URI, or `mlflow.db` in the run folder.
+        name: of the run; None is the folder's name, or the job's options.
+        tags: of the run.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        identity: MutableMapping[str, Any],
+        config: Mapping[str, Any],
+        command: Any = None,
+        resolved: Mapping[str, Any] | None = None,
+        experiment: str = "gan_lab",
+        uri: str | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__("mlflow", "mlflow", identity)
+        place = folder.path.resolve()
+        given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+        pictures = None if given else (place / "mlflow-artifacts").as_uri()
+
+        def make() -> Any:
+            from lightning.pytorch.loggers import MLFlowLogger
+
+            return MLFlowLogger(
+                experiment_name=experiment,
+                run_name=name or run_name(command, folder),
+                tracking_uri=given or f"sqlite:///{place / 'mlflow.db'}",
+                tags=dict(tags or {}),
+                artifact_location=pictures,
+                run_id=self.known_id,
+            )
+
+        self.start(make, facts_of(config, command, resolved))
+
+    def received(self, values: Mapping[str, float], clock: Clock) -> bool:
+        """Whether the store has this record, read back from it."""
+        found = self.logger.experiment.get_run(self.logger.run_id).data.metrics
+        return values.keys() <= found.keys() and found["images_seen"] == clock.images_seen
+
+    def picture(self, key: str, path: Path, clock: Clock) -> None:
+        """Log a PNG file as an artifact; its name tells when it was made."""
+        del clock
+        self.logger.experiment.log_artifact(self.logger.run_id, str(path), key)
+
+
+class CometTracker(Service):
+    """Comet: curves, the configuration, grids. It needs an account: COMET_API_KEY, or `comet login`.
+
+    Args:
+        folder: the run folder.
+        identity: plain values kept in checkpoints.
+        config: the composed configuration, plain.
+        command: how the run was asked for.
+        resolved: what every `auto` has become on this machine.
+        project: of Comet.
+        workspace: of Comet; None is the account's own.
+        name: of the run; None is the folder's name, or the job's options.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        identity: MutableMapping[str, Any],
+        config: Mapping[str, Any],
+        command: Any = None,
+        resolved: Mapping[str, Any] | None = None,
+        project: str = "gan_lab",
+        workspace: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__("comet", "comet-ml", identity)
+
+        def make() -> Any:
+            from lightning.pytorch.loggers import CometLogger
+
+            return CometLogger(
+                project=project,
+                workspace=workspace,
+                name=name or run_name(command, folder),
+                experiment_key=self.known_id,
+                mode="get_or_create",
+            )
+
+        self.start(make, facts_of(config, command, resolved))
+
+    def picture(self, key: str, path: Path, clock: Clock) -> None:
+        """Log a PNG file."""
+        self.logger.experiment.log_image(str(path), name=key, step=clock.images_seen)
+
+    def close(self, exit_code: int) -> None:
+        """Finish the run, so that the next job of a multirun gets its own; Lightning leaves it open."""
+        super().close(exit_code)
+        self.logger.experiment.end()
+
+
+class AimTracker(Service):
+    """Aim, whose package brings its own logger for Lightning: curves, the configuration, grids.
+
+    Args:
+        folder: the run folder.
+        identity: plain values kept in checkpoints.
+        config: the composed configuration, plain.
+        command: how the run was asked for.
+        resolved: what every `auto` has become on this machine.
+        repo: folder of Aim's records; None is the run folder.
+        experiment: of Aim, which groups runs.
+        name: of the run; None is the folder's name, or the job's options.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        identity: MutableMapping[str, Any],
+        config: Mapping[str, Any],
+        command: Any = None,
+        resolved: Mapping[str, Any] | None = None,
+        repo: str | None = None,
+        experiment: str = "gan_lab",
+        name: str | None = None,
+    ) -> None:
+        super().__init__("aim", "aim", identity)
+        place = folder.path.resolve() if repo is None else user_path(repo, "logger.aim.repo")
+
+        def make() -> Any:
+            from aim.pytorch_lightning import AimLogger
+
+            return AimLogger(
+                repo=str(place),
+                experiment=experiment,
+                run_name=name or run_name(command, folder),
+                run_hash=self.known_id,
+                system_tracking_interval=None,
+                log_system_params=False,
+                capture_terminal_logs=False,
+            )
+
+        self.start(make, facts_of(config, command, resolved))
+
+    def picture(self, key: str, path: Path, clock: Clock) -> None:
+        """Log a PNG file."""
+        from aim import Image
+
+        self.logger.experiment.track(Image(str(path)), name=key, step=clock.images_seen)
