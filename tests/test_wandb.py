@@ -170,13 +170,14 @@ def test_what_was_chosen_is_there_by_name(stored):
 
 
 def test_several_penalties_are_one_text():
-    assert facts.named_choices({}, {"penalty": ["r1", "r2"], "logger": []}) == {
-        "penalty": "r1,r2",
-        "logger": None,
-    }
+    part = {"_target_": "gan_lab.losses.adversarial.Hinge"}
+    config = {"loss": part, "samples": {"num": 1}, "penalty": {"r1": part, "r2": part, "weight": 1}}
+    chosen = facts.named_choices(config, {"loss": "hinge", "optimizer@optimizer.generator": "adam"})
+    assert chosen == {
+        "loss": "hinge", "optimizer_generator": "adam", "penalty": "r1,r2", "logger": None,
+    }  # fmt: skip
     # From Python nobody has chosen by name.
-    parts = {"loss": {"_target_": "gan_lab.losses.adversarial.Hinge"}, "samples": {"num": 1}}
-    assert facts.named_choices(parts, None) == {"loss": "Hinge"}
+    assert facts.named_choices(config, None)["loss"] == "Hinge"
 
 
 def test_the_summary_holds_last_and_best_with_their_kimg(run, stored):

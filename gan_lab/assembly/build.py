@@ -270,7 +270,7 @@ def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:
 
     Args:
         config: resolved; every entry of `logger` with a `_target_` is one.
-        context: `folder`, `command` and `identity`, for trackers that ask for them.
+        context: `folder`, `command`, `identity` and `resolved`, for trackers that ask for them.
     """
     node = dict(config.get("logger") or {})
     mode = node.pop("mode", "auto")

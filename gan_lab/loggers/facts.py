@@ -10,6 +10,10 @@ from gan_lab.engine.clock import KIMG
 
 METRIC = "metric/"
 COSTS = ("metric/seconds", "metric/time_share")  # of an evaluation, no results
+SEVERAL = (
+    "penalty",
+    "logger",
+)  # groups of which several can be chosen; a command line's choices lack them
 
 
 def named_choices(
@@ -21,12 +25,13 @@ def named_choices(
         config: the composed configuration.
         choices: by group, as the command line has settled them; without them parts are called by their classes.
     """
+    several = {name: _entries(config.get(name)) for name in SEVERAL}
     if choices:
-        return {_flat(group): _text(choice) for group, choice in choices.items()}
-    targets = {
-        name: node.get("_target_") for name, node in config.items() if isinstance(node, Mapping)
-    }
-    return {name: str(at).rpartition(".")[2] for name, at in targets.items() if at}
+        named = {_flat(group): choice for group, choice in choices.items()}
+    else:
+        targets = {name: _target(node) for name, node in config.items()}
+        named = {name: at.rpartition(".")[2] for name, at in targets.items() if at}
+    return {name: _text(choice) for name, choice in {**named, **several}.items()}
 
 
 def standing(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -57,6 +62,15 @@ def standing(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
             for value, kimg in point:
                 found |= {f"{what}/{name}": value, f"{what}/{name}_kimg": kimg}
     return found
+
+
+def _target(node: Any) -> str:
+    return str(node.get("_target_") or "") if isinstance(node, Mapping) else ""
+
+
+def _entries(node: Any) -> list[str]:
+    """Names of the parts in a section."""
+    return [name for name, part in (node or {}).items() if _target(part)]
 
 
 def _flat(group: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from gan_lab.common.paths import user_path
 from gan_lab.engine.clock import Clock
 from gan_lab.loggers.facts import named_choices
 from gan_lab.storage.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 class Service:
@@ -129,6 +132,8 @@ class MlflowTracker(Service):
         def make() -> Any:
             from lightning.pytorch.loggers import MLFlowLogger
 
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
+            log.info("MLflow opens its store; a new one takes some seconds to make.")
             return MLFlowLogger(
                 experiment_name=experiment,
                 run_name=name or run_name(command, folder),

@@ -155,6 +155,7 @@ class _Stages:
             folder=self.asked.folder,
             command=self.asked.command,
             identity=self.run.identity,
+            resolved=self.machine.plain(),
         )
         self.run.reporter.add(trackers)
 
