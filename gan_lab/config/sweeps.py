@@ -159,7 +159,7 @@ class Job:
         return f"job {self.number}{of}: {' '.join(self.options)}".rstrip(": ")
 
 
-def job_of(hydra: DictConfig) -> Job:
+def job_of(hydra: Any) -> Job:
     """The job that runs now, in whatever process.
 
     Args:
