@@ -118,16 +118,51 @@ def test_every_hook_of_lightning_is_told_apart_and_documented():
     assert [hook for hook in CALLED if f"`{hook}`" not in text] == []
 
 
-@pytest.mark.parametrize("name", callbacks.__all__)
-def test_every_callback_of_lightning_works_or_is_refused_in_one_sentence(tmp_path, capsys, name):
+# What each of Lightning's that work here leaves, in the records or on the terminal, and the package that it needs.
+WORK = {
+    "DeviceStatsMonitor": ("DeviceStatsMonitor.on_train_batch_start/cpu_percent", "psutil"),
+    "LearningRateMonitor": ("lr-Adam", None),
+    "ModelSummary": ("Total params", None),
+    "RichModelSummary": ("Total params", "rich"),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_callbacks_of_lightning_that_watch_do_their_work(tmp_path, capsys, name):
+    left, package = WORK[name]
+    if package is not None:
+        pytest.importorskip(package)
+    folder = tmp_path / "run"
+    code = train(folder, f"lightning.pytorch.callbacks.{name}", "max_rounds=2")
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert left in f"{[*map(str, records(folder))]} {told.out} {told.err}"
+    assert "generator" in told.err
+
+
+def test_the_table_of_layers_is_in_the_log(tmp_path):
+    assert train(tmp_path / "run", "lightning.pytorch.callbacks.ModelSummary", "max_rounds=1") == 0
+    assert (tmp_path / "run" / "train.log").read_text().count("Total params") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "switch", "code", "why"),
+    [
+        ("DeviceStatsMonitor", "device_stats_monitor._PSUTIL_AVAILABLE", 1, "`psutil` is not installed"),
+        ("RichModelSummary", "rich_model_summary._RICH_AVAILABLE", 2, "cannot be made here (`RichModelSummary`"),
+        ("RichProgressBar", "progress.rich_progress._RICH_AVAILABLE", 2, "works against the engine"),
+    ],
+)  # fmt: skip
+def test_without_their_package_they_say_so(tmp_path, capsys, monkeypatch, name, switch, code, why):
+    monkeypatch.setattr(f"lightning.pytorch.callbacks.{switch}", False)
+    assert train(tmp_path / "run", f"lightning.pytorch.callbacks.{name}", "max_rounds=1") == code
+    assert why in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", sorted(set(callbacks.__all__) - set(WORK)))
+def test_every_other_callback_of_lightning_is_refused_in_one_sentence(tmp_path, capsys, name):
     code = train(tmp_path / "run", f"lightning.pytorch.callbacks.{name}", "max_rounds=2")
     said = capsys.readouterr().err
-    if name == "DeviceStatsMonitor" and code == 1:
-        assert "`psutil` is not installed" in said.splitlines()[-1]
-        return
-    if name in ("DeviceStatsMonitor", "LearningRateMonitor", "ModelSummary"):
-        assert code == 0, said
-        return
     assert code == 2, said
     assert len(said.strip().splitlines()) == 1
     assert said.startswith("callbacks.x")

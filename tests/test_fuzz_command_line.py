@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -33,6 +34,7 @@ VALUES = [
     "1000000000000",
     "[dcgan,wgan]", "[r1,r1]", "choice(1,2)", "$", "\\", "(", "=", "auto", "none", "{_target_:os.system}", "???",
 ]  # fmt: skip
+NOT_THERE = re.compile("no run folder is there|there is no checkpoint here")
 FLAGS = [
     "-m", "--multirun", "--cfg", "--cfg=x", "--resolve", "--info", "--experimental-rerun", "--sede", "-1", "-", "--",
     "--package", "--run",
@@ -75,6 +77,8 @@ def lines() -> list[list[str]]:
 class WouldTrain(GanLabError):
     """Everything was checked and built."""
 
+    exit_code = 0
+
 
 def refuse(*_: object) -> None:
     raise WouldTrain("It would train.")
@@ -95,9 +99,10 @@ def check(command, line, capsys) -> None:
         pytest.fail(f"{line}: {type(error).__name__}: {error}")
     said = capsys.readouterr().err.strip()
     assert "Traceback" not in said, (line, said)
-    assert code in (0, 1, 2), line
+    last = said.splitlines()[-1] if said else ""
+    # Which files there are is not the command line's fault: such a line may be right on another day.
+    assert code in ((0, 1, 2) if NOT_THERE.search(last) else (0, 2)), (line, said)
     if code:
-        last = said.splitlines()[-1] if said else ""
         assert last.endswith((".", "?")), (line, said)
         assert len(last) > 8, (line, said)
 

@@ -99,6 +99,28 @@ def test_a_signal_ends_a_run(name, phase, tmp_path):
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
 
+def maps_torch(pid):
+    """Whether torch's C++ is loaded by now: what its own modules import comes after that."""
+    return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize(
+    "delay", [0.0, 0.1, *(pytest.param(d / 20, marks=pytest.mark.slow) for d in (1, 3, 5, 8, 12))]
+)
+def test_a_signal_while_torch_is_imported_ends_cleanly(tmp_path, delay):
+    """An exception through C++ that is being set up would end the process by abort()."""
+    folder = tmp_path / "run"
+    process = started(folder, PHASES["training"])
+    until(lambda: maps_torch(process.pid), process)
+    time.sleep(delay)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == CODES["SIGTERM"], said
+    assert said.splitlines()[-1] == "Stopped by SIGTERM."
+    assert "Traceback" not in said
+    assert "terminate called" not in said
+
+
 def test_signals_come_in_twos_and_threes(tmp_path):
     """Of the terminal, the shell and the scheduler: the save is not cut short."""
     folder = tmp_path / "run"

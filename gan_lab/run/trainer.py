@@ -22,6 +22,8 @@ from gan_lab.process.machine import device_of
 from gan_lab.process.ranks import Ranks
 from gan_lab.run.together import Meeting
 
+log = logging.getLogger(__name__)
+
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 
 
@@ -44,10 +46,7 @@ def make_trainer(
         logger: for callbacks that log through Lightning.
         meeting: this process among the ranks of the run; None for a single process.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    for category in (UserWarning, FutureWarning, DeprecationWarning):
-        warnings.filterwarnings("ignore", category=category, module="lightning")
+    quieten_lightning()
     wished = dict(config.get("trainer") or {})
     meeting = meeting or Meeting(Ranks())
     vars(rank_zero_only)["rank"] = (
@@ -74,6 +73,25 @@ def make_trainer(
     assert hasattr(trainer, "_signal_connector"), "Lightning sets its handlers in another place now"
     trainer._signal_connector = OurSignals()  # type: ignore[assignment]
     return trainer
+
+
+def quieten_lightning() -> None:
+    """Let Lightning say what went wrong, and what a callback was chosen for."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for category in (UserWarning, FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=category, module="lightning")
+    table = logging.getLogger("lightning.pytorch.callbacks.model_summary")
+    table.handlers, table.propagate = [Passed()], False
+    table.setLevel(logging.INFO)
+
+
+class Passed(logging.Handler):
+    """Says what a library's logger says as our own, so that it is in train.log too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it without the empty lines around it."""
+        log.info(record.getMessage().strip("\n"))
 
 
 def make_profiler(name: str | None, folder: Path) -> Profiler | None:
