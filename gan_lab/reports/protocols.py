@@ -11,8 +11,12 @@ NOT_DISTANCES = ("metric/seconds", "metric/time_share")
 
 
 def distances(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The metric values of a record; the first one ranks."""
-    return {k: v for k, v in record.items() if k.startswith("metric/") and k not in NOT_DISTANCES}
+    """The metric values of a record, null where one was not finite; the first one ranks."""
+    return {
+        k: v
+        for k, v in record.items()
+        if k.startswith("metric/") and k not in NOT_DISTANCES and isinstance(v, int | float | None)
+    }
 
 
 def identity(protocol: Mapping[str, Any]) -> str:
@@ -27,10 +31,15 @@ def describe(protocol: Mapping[str, Any]) -> str:
     split = f" ({get('split')})" if get("split") else ""
     feature = f", feature {get('feature')}" if get("feature") else ""
     parts = [
-        f"{get('num_samples'):,} samples" if get("num_samples") else "",
-        f"{get('num_reals'):,} reals of {get('data')}{split}" if get("num_reals") else "",
+        f"{_count(get('num_samples'))} samples" if get("num_samples") else "",
+        f"{_count(get('num_reals'))} reals of {get('data')}{split}" if get("num_reals") else "",
         f"{get('extractor')}{feature}" if get("extractor") else "",
         "raw weights" if get("ema") is False else "",
         "batch statistics in the generator" if get("batch_norm") == "batch" else "",
     ]
     return "; ".join(part for part in parts if part) or "protocol not recorded"
+
+
+def _count(value: Any) -> str:
+    """A number with its thousands marked; a stored protocol may hold anything."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
