@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,7 @@ def save_timelapse(options: Mapping[str, Any]) -> Path:
         GanLabError: one sentence; a file that was there before is untouched.
     """
     from gan_lab.media.films import check_film, save_film
+    from gan_lab.process.progress import progress
 
     given = None if options["out"] is None else user_path(options["out"], "out")
     if given is not None:
@@ -65,9 +66,11 @@ def save_timelapse(options: Mapping[str, Any]) -> Path:
             f"{run.samples}: no grid is there yet; training saves one each samples.every_kimg."
         )
     out = given or run.path / "generated" / "timelapse.gif"
-    frames = _frames(_chosen(grids, options["frames"]), options["scale"])
+    chosen = _chosen(grids, options["frames"])
     try:
-        save_film(frames, out, fps=options["fps"], hold=options["hold"])
+        with progress(len(chosen), "Drawing") as done:
+            frames = _frames(chosen, options["scale"], done)
+            save_film(frames, out, fps=options["fps"], hold=options["hold"])
     except OSError as error:
         raise GanLabError(f"out={out}: the film cannot be written ({error}).") from error
     return out
@@ -79,7 +82,9 @@ def _chosen(grids: Sequence[Path], most: int) -> list[Path]:
     return [grids[round(index * (len(grids) - 1) / max(count - 1, 1))] for index in range(count)]
 
 
-def _frames(grids: Sequence[Path], scale: int | None) -> Iterator[Image.Image]:
+def _frames(
+    grids: Sequence[Path], scale: int | None, done: Callable[[int], object]
+) -> Iterator[Image.Image]:
     """The grids with their kimg above them, all of one size."""
     from gan_lab.media.frames import captioned, enlarged_picture, on_white
 
@@ -89,6 +94,7 @@ def _frames(grids: Sequence[Path], scale: int | None) -> Iterator[Image.Image]:
     for grid in grids:
         whole = on_white(_opened(grid), (width, height))
         yield captioned(enlarged_picture(whole, times), f"{_kimg(grid)} kimg")
+        done(1)
 
 
 def _opened(grid: Path) -> Image.Image:
