@@ -92,13 +92,16 @@ def test_two_runs_that_start_together_take_half_each(tmp_path, environment):
 def test_jobs_of_a_parallel_sweep_share_the_processors(tmp_path, environment):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     given = [
-        sys.executable, "-m", "gan_lab.train", *TINY, "-m", "seed=0,1", "hydra/launcher=joblib",
+        sys.executable, "-m", "gan_lab.train", *TINY, "-m", "seed=0,1,-1", "hydra/launcher=joblib",
         "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={tmp_path}/sweep",
     ]  # fmt: skip
     done = subprocess.run(
         given, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=500
     )
-    assert done.returncode == 0, done.stderr
+    # The third one fails in a process of its own, which is told all the same.
+    assert done.returncode == 1, done.stderr
+    assert "job 3 of 3: seed=-1\n" in done.stderr
+    assert done.stderr.endswith("1 of the jobs failed: 2.\n")
     for job in ("0", "1"):
         found = stored(tmp_path / "sweep" / job)
         assert found["threads"] <= DEFAULT // 2

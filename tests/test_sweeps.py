@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from gan_lab.config.sweeps import CountJobs, Job, begun
+from gan_lab.run.sweeps import conclude_sweep
 from gan_lab.storage.run_folder import RunFolder
 from gan_lab.train import main
+from tests.run_records import PROTOCOL, write_run
 
 TINY = ["debug=tiny", "max_rounds=1", "samples.num=1", "logger=none"]
 SMALL = ["metrics=small", "metrics.num_samples=64", "metrics.num_reals=64"]
@@ -121,6 +123,30 @@ def test_jobs_are_counted(overrides, jobs, tmp_path):
 def test_a_job_of_an_unknown_sweeper_knows_its_number_alone():
     assert Job(3, None, ("seed=1", "model=gan")).words == "job 3: seed=1 model=gan"
     assert Job(1, 1, ()).words == "job 1 of 1"
+
+
+def test_the_end_names_the_best_of_each_protocol_and_what_has_failed(tmp_path, capsys):
+    """Jobs on two data sets have two tables; a job that was measured before its first round alone wins none."""
+    other = {**PROTOCOL, "data": "mnist"}
+    write_run(
+        tmp_path / "0", metrics=[200, 30], overrides=["seed=0"], config={"seed": 0, "max_kimg": 10}
+    )
+    write_run(
+        tmp_path / "1",
+        metrics=[5],
+        overrides=["seed=1"],
+        status={"state": "failed", "reason": "No."},
+    )
+    write_run(tmp_path / "2", metrics=[200, 80], overrides=["seed=2", "data=mnist"], protocol=other)
+    assert conclude_sweep(tmp_path) == ["1"]
+    said = capsys.readouterr().out
+    assert re.findall(r"Best by small_frechet at the end, (\S+): (\S+)", said) == [
+        ("30", str(tmp_path / "0")),
+        ("80", str(tmp_path / "2")),
+    ]
+    assert f"resume={tmp_path}/0 max_kimg=20" in said
+    assert "python -m gan_lab.train seed=2 data=mnist\n" in said
+    assert conclude_sweep(tmp_path / "nowhere") == []
 
 
 def test_a_range_makes_a_job_of_each_value(tmp_path, capsys):

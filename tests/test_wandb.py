@@ -232,6 +232,25 @@ def test_the_view_shows_what_runs_really_record(stored):
         assert key in summary_of(stored), key
 
 
+def test_the_table_of_keys_is_true(run):
+    """Each key of metrics.jsonl stands in docs/tracking.md, and each of those in a run."""
+    page = (REPOSITORY / "docs" / "tracking.md").read_text()
+    table = page[page.index("| key | what |") : page.index("Losses, logits and norms")]
+    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    named = [key for row in rows for key in re.findall(r"`([^`]+)`", row)]
+    patterns = {
+        key: re.escape(key).replace(r"<player>", r"\w+").replace(r"<term>", r"\w+") for key in named
+    }
+    patterns = {
+        key: pattern.replace(r"metric/\.\.\.", r"metric/\w+") for key, pattern in patterns.items()
+    }
+    keys = {key for record in RunFolder(run).records() for key in record}
+    keys -= {"iteration", "generator_updates", "images_seen"}
+    assert not [key for key in keys if not any(re.fullmatch(p, key) for p in patterns.values())]
+    absent = {key for key, p in patterns.items() if not any(re.fullmatch(p, one) for one in keys)}
+    assert absent <= {"memory/peak_gb"}
+
+
 def test_the_view_is_one_that_wandb_takes():
     pytest.importorskip("wandb_workspaces")
     made = view.workspace("entity", "gan_lab")
