@@ -236,7 +236,7 @@ def test_the_table_of_keys_is_true(run):
     """Each key of metrics.jsonl stands in docs/tracking.md, and each of those in a run."""
     page = (REPOSITORY / "docs" / "tracking.md").read_text()
     table = page[page.index("| key | what |") : page.index("Losses, logits and norms")]
-    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    rows = [row.split("|")[1] for row in table.strip().splitlines()[2:]]
     named = [key for row in rows for key in re.findall(r"`([^`]+)`", row)]
     patterns = {
         key: re.escape(key).replace(r"<player>", r"\w+").replace(r"<term>", r"\w+") for key in named
