@@ -89,7 +89,7 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         log.info(note)
     sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
     seconds = metric.estimate_seconds(sample)
-    refuse_endless("metrics.num_samples", metric.num_samples, seconds=seconds)
+    refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
     log.info(f"This will take about {seconds:.0f} s.")
     score = metric.score(sample)
     protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}

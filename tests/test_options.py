@@ -37,11 +37,29 @@ def test_a_run_that_would_take_a_year_says_so(tmp_path):
 
 
 def test_an_evaluation_of_months_is_refused():
-    refuse_endless("metrics.num_samples", 9, seconds=30 * 86400)
+    refuse_endless(9, seconds=30 * 86400, max_days=30)
+    refuse_endless(9, seconds=1e9, max_days=None)
     with pytest.raises(
         ConfigError, match=r"metrics\.num_samples=9: one evaluation would take about 31 days"
     ):
-        refuse_endless("metrics.num_samples", 9, seconds=31 * 86400)
+        refuse_endless(9, seconds=31 * 86400, max_days=30)
+
+
+@pytest.mark.parametrize(("days", "code"), [("1e-9", 2), ("1000000", 0), ("null", 0)])
+def test_the_limit_of_an_evaluation_is_an_option(tmp_path, capsys, days, code):
+    assert (
+        main(
+            [
+                *TINY[:2],
+                "samples.num=4",
+                "max_rounds=1",
+                f"metrics.max_days={days}",
+                f"hydra.run.dir={tmp_path}/run",
+            ]
+        )
+        == code
+    )
+    assert code == 0 or "more than metrics.max_days=1e-09" in capsys.readouterr().err
 
 
 def test_a_damaged_status_is_written_again(tmp_path, monkeypatch):

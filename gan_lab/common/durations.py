@@ -8,21 +8,21 @@ DAY = 86400.0
 MOST_DAYS = 30.0
 
 
-def refuse_endless(option: str, value: object, *, seconds: float) -> None:
-    """Refuse an evaluation that would take more than a month.
+def refuse_endless(num_samples: int, *, seconds: float, max_days: float | None) -> None:
+    """Refuse an evaluation that would take so long that somebody must have made a mistake.
 
     Args:
-        option: that sets its size.
-        value: of the option.
+        num_samples: its size.
         seconds: that were estimated on this machine.
+        max_days: the option metrics.max_days; None refuses nothing.
 
     Raises:
         ConfigError: with the days that it would take.
     """
-    if seconds / DAY > MOST_DAYS:
+    if max_days is not None and seconds / DAY > max_days:
         raise ConfigError(
-            f"{option}={value}: one evaluation would take about {seconds / DAY:,.0f} days here, more than "
-            f"{MOST_DAYS:.0f}; lower it, or evaluate on a faster machine."
+            f"metrics.num_samples={num_samples}: one evaluation would take about {seconds / DAY:,.3g} days here, "
+            f"more than metrics.max_days={max_days:g}; lower the one, raise the other, or use a faster machine."
         )
 
 

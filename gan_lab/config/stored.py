@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from gan_lab.common.commands import option
 from gan_lab.common.errors import ConfigError, first_line
 from gan_lab.config.line import override_key
 from gan_lab.config.paths import PATH_OPTIONS
@@ -142,7 +143,7 @@ def refuse_outside(folder: RunFolder, options: Mapping[str, Any], given: Collect
         if not ours and (path in PLACES or _leads_away(value)):
             raise ConfigError(
                 f"{folder.path}: this run was made elsewhere, and its {path} lies outside its folder; "
-                f"add {path}={value} if you want that."
+                f"add {option(path, value)} if you want that."
             )
 
 
@@ -168,7 +169,9 @@ def _covers(key: str, path: str) -> bool:
 
 
 def _inside(folder: Path, value: str) -> bool:
-    return not value.startswith("~") and Path(value).resolve().is_relative_to(folder.resolve())
+    if value.startswith("~") or "\0" in value:  # which no file is called
+        return False
+    return Path(value).resolve().is_relative_to(folder.resolve())
 
 
 def _texts(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ class Fid(Metric):
         batch_size: images at once; bounds memory and does not change the value. None: 64 on a CPU, 256 on a GPU.
         split: of the data set, whose images are the reals.
         batch_norm: `running` or `batch` statistics in the generator.
+        max_days: an evaluation that is estimated to take longer is refused; None never.
         feature: 2048, 768, 192 or 64.
         weights: file of the weights; None looks in GAN_LAB_DATA, the torch hub cache, the network.
         resize: `tf`, as published numbers do, or `antialias`, torchmetrics' default.
@@ -43,6 +44,7 @@ class Fid(Metric):
         batch_size: int | None = None,
         split: str = "train",
         batch_norm: str = "running",
+        max_days: float | None = 30.0,
         feature: int = 2048,
         weights: str | None = None,
         resize: str = "tf",
@@ -55,6 +57,7 @@ class Fid(Metric):
             batch_size=batch_size,
             split=split,
             batch_norm=batch_norm,
+            max_days=max_days,
         )
         if feature not in FEATURES:
             known = ", ".join(map(str, FEATURES))

@@ -52,6 +52,7 @@ class Metric:
         batch_size: images at once; bounds memory and does not change the value. None: 64 on a CPU, 256 on a GPU.
         split: of the data set, whose images are the reals.
         batch_norm: `running` or `batch` statistics in the generator; read by the caller.
+        max_days: an evaluation that is estimated to take longer is refused; None never.
     """
 
     key: str  # the value that ranks checkpoints; lower is better
@@ -65,6 +66,7 @@ class Metric:
         batch_size: int | None,
         split: str,
         batch_norm: str,
+        max_days: float | None,
     ) -> None:
         in_range("metrics.every_kimg", every_kimg, low=0)
         in_range("metrics.num_samples", num_samples, low=2)
@@ -72,6 +74,8 @@ class Metric:
             in_range("metrics.num_reals", num_reals, low=2)
         if batch_size is not None:
             in_range("metrics.batch_size", batch_size, low=1)
+        if max_days is not None:
+            in_range("metrics.max_days", max_days, above=0)
         one_of("metrics.batch_norm", batch_norm, ("running", "batch"))
         self.every_kimg = every_kimg
         self.num_samples = num_samples
@@ -80,6 +84,7 @@ class Metric:
         self.batch_size = batch_size or BATCH_SIZES["cpu"]
         self.split = split
         self.batch_norm = batch_norm
+        self.max_days = max_days
         self.notes: tuple[str, ...] = ()
         self.about_reals: tuple[str, ...] = ()
 

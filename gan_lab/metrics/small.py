@@ -20,6 +20,7 @@ class SmallFrechet(Metric):
         batch_size: images at once; bounds memory and does not change the value.
         split: of the data set, whose images are the reals.
         batch_norm: `running` or `batch` statistics in the generator.
+        max_days: an evaluation that is estimated to take longer is refused; None never.
     """
 
     key = "metric/small_frechet"
@@ -33,6 +34,7 @@ class SmallFrechet(Metric):
         batch_size: int = 128,
         split: str = "train",
         batch_norm: str = "running",
+        max_days: float | None = 30.0,
     ) -> None:
         super().__init__(
             every_kimg=every_kimg,
@@ -41,6 +43,7 @@ class SmallFrechet(Metric):
             batch_size=batch_size,
             split=split,
             batch_norm=batch_norm,
+            max_days=max_days,
         )
 
     def make_extractor(self, device: torch.device) -> SmallFeatures:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from gan_lab.common.texts import printable
 from gan_lab.process.streams import guarded_streams
 
 LOGGER = logging.getLogger("gan_lab")
@@ -63,6 +64,7 @@ class RunLog(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, mode="a", encoding="utf-8", delay=True)
+        self.setFormatter(Printable())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append the record's sentence."""
@@ -88,7 +90,16 @@ class Early(logging.Handler):
             self.records.append(record)
 
 
+class Printable(logging.Formatter):
+    """The sentence alone, with nothing in it that would steer a terminal: it may name what a stranger's file says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return it."""
+        return printable(super().format(record))
+
+
 _terminal = Terminal()
+_terminal.setFormatter(Printable())
 
 
 @contextmanager

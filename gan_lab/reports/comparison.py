@@ -12,6 +12,7 @@ from typing import Any
 
 from gan_lab.common.errors import GanLabError
 from gan_lab.common.paths import user_path
+from gan_lab.common.texts import printable
 from gan_lab.engine.clock import KIMG
 from gan_lab.reports.distinctions import distinctions, text
 from gan_lab.reports.protocols import describe, distances, identity
@@ -115,7 +116,7 @@ def report(runs: Sequence[RunFolder]) -> str:
 def compare(paths: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Print the comparison of runs and draw their curves; return the picture's path."""
     runs = find_runs(paths)
-    sys.stdout.write(report(runs))
+    sys.stdout.write(printable(report(runs)))
     picture = user_path(out, "out") if out else _common_folder(runs) / "compare.png"
     from gan_lab.reports.curves import draw_curves
 

@@ -81,5 +81,5 @@ def prepare_metric(game: Any, source: Any, metric: Any, *, device: str) -> None:
         log.info(note)
     sampler = Sampler(game.to(place), game.averaged_networks())
     seconds = metric.estimate_seconds(sampler)
-    refuse_endless("metrics.num_samples", metric.num_samples, seconds=seconds)
+    refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
     log.info(f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_lab.common.commands import option
 from gan_lab.common.errors import CheckpointError, ConfigError
 from gan_lab.common.paths import user_path
 from gan_lab.config.types import check_type
@@ -121,7 +122,7 @@ def refuse_to_wipe(folder: RunFolder) -> None:
 def _else(folder: RunFolder) -> str:
     """What to go on from where last.ckpt and those before it are missing; empty where there is nothing."""
     left = sorted(folder.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
-    return f"; resume={left[-1]} goes on from there" if left else ""
+    return f"; {option('resume', left[-1])} goes on from there" if left else ""
 
 
 def settle(found: Resumed, folder: RunFolder, keep: int) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gan_lab.common.commands import command
 from gan_lab.common.errors import CheckpointError, GanLabError
+from gan_lab.common.texts import printable
 from gan_lab.config.stored import stored_command, stored_config
 from gan_lab.reports.comparison import compare, find_runs, tables_of
 from gan_lab.storage.run_folder import RunFolder
 
-COMMAND = "python -m gan_lab.train"
 LIMITS = ("max_kimg", "max_rounds")
 
 
@@ -33,7 +33,7 @@ def conclude_sweep(folder: Path) -> list[str]:
     sys.stdout.write("\n")
     picture = compare([folder])
     for line in best_of(runs):
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.write(f"  curves    {picture}\n")
     return [run.path.name for run in runs if run.read_status().get("state") == "failed"]
 
@@ -61,7 +61,7 @@ def repeat(run: RunFolder) -> str:
     except GanLabError:
         return ""
     words = [*stored["flags"], *stored["overrides"]]
-    return " ".join([COMMAND, *map(shlex.quote, words)])
+    return command("train", *words)
 
 
 def go_on(run: RunFolder) -> str:
@@ -73,7 +73,7 @@ def go_on(run: RunFolder) -> str:
     raised = [f"{limit}={_plain(config[limit] * 2)}" for limit in LIMITS if config.get(limit)]
     if not raised:
         return ""
-    return " ".join([COMMAND, shlex.quote(f"resume={run.path}"), *raised])
+    return command("train", f"resume={run.path}", *raised)
 
 
 def _plain(number: float) -> str:

@@ -11,6 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
+from gan_lab.common.commands import command
 from gan_lab.engine.clock import Clock
 
 Say = Callable[[str], None]
@@ -53,7 +54,7 @@ def conclude(run: RunState, game: Any, say: Say) -> None:
     say(f"Results: {folder.path}")
     say(f"  samples       {newest(folder.samples)}")
     say(f"  curves        {folder.curves}")
-    say(f"  more samples  python -m gan_lab.sample run={folder.path}")
+    say(f"  more samples  {command('sample', f'run={folder.path}')}")
 
 
 def accumulation_warning(game: Any) -> list[str]:

@@ -94,6 +94,7 @@ ONLY = {
 
 # Imported before torch is, so that --help and a wrong option answer at once.
 LIGHT = [
+    "common/commands.py", "common/texts.py",
     "common/errors.py", "common/durations.py", "common/paths.py", "common/ranges.py", "common/scalars.py",
     "process/interrupts.py", "process/console.py", "process/streams.py", "process/threads.py",
     "process/cores.py", "process/neighbours.py", "process/memory.py", "storage/run_folder.py", "storage/files.py",

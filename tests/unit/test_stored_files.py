@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def test_what_is_no_option_is_told(run):
 def test_paths_out_of_the_folder(run, option, value):
     with pytest.raises(ConfigError) as error:
         refuse_outside(run, {option: value}, ())
-    assert f"add {option}={value} if you want that" in str(error.value)
+    assert f"add {shlex.quote(f'{option}={value}')} if you want that" in str(error.value)
     refuse_outside(run, {option: value}, [option])
 
 
