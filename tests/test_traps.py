@@ -91,7 +91,7 @@ def test_counters_count_rounds_and_odd_intervals_are_hit(n_critic, moves, tmp_pa
     # Multiples of 20 images are crossed in rounds 3 (24) and 5 (40); and the start and the end are saved.
     assert saved == [0, 3, 5, 7]
     assert sorted(path.stem for path in run.samples.iterdir()) == [
-        "kimg-000000.000", "kimg-000000.024", "kimg-000000.048", "kimg-000000.056",
+        "kimg-000000.000", "kimg-000000.024", "kimg-000000.048", "kimg-000000.056", "reals",
     ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
 from gan_lab.loggers import facts
 from gan_lab.loggers import wandb as tracker
+from gan_lab.media.run_grids import read_samples
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder
@@ -118,13 +119,14 @@ def test_values_are_those_of_metrics_jsonl(run, stored):
 def test_sample_grids_are_the_pictures_of_the_run_folder(run, stored):
     (folder,) = (run / "wandb").glob("offline-run-*")
     logged = curves(stored)["samples.path"]
-    on_disk = sorted((run / "samples").glob("*.png"))
+    on_disk = sorted((run / "samples").glob("kimg-*.png"))
     assert [x for x, _ in logged] == [0, 32]
     for (_, name), file in zip(logged, on_disk, strict=True):
         pixels = np.asarray(Image.open(folder / "files" / name).convert("RGB"))
         # Floats in [-1, 1] would have become black or specks of 0 and 255.
         assert np.array_equal(pixels, np.asarray(Image.open(file).convert("RGB")))
-        assert 100 < np.median(pixels) < 160  # an untrained generator's grey
+        samples, _ = read_samples(file)
+        assert 100 < np.median(np.asarray(samples)) < 160  # an untrained generator's grey
 
 
 def test_configuration_commit_and_protocol_are_recorded(stored):

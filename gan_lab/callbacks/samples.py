@@ -1,17 +1,24 @@
-"""Grids of samples from fixed latents, as PNG in the run folder and at the trackers."""
+"""Grids of samples from fixed latents below a row of reals, as PNG in the run folder and at the trackers."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.generation.sampling import Sampler
-from gan_lab.media.grids import save_grid
+from gan_lab.media.grids import columns_of
+from gan_lab.media.run_grids import save_reals, save_run_grid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
     from gan_lab.engine.module import AdversarialModule
 
 log = logging.getLogger(__name__)
@@ -20,7 +27,7 @@ GRID_SEED = 0x6121D
 
 
 class Samples(AfterRound):
-    """Saves a grid at 0, when a multiple of `every_kimg` is crossed, and at the end.
+    """Saves a grid at 0, when a multiple of `every_kimg` is crossed, and at the end; reals.png once at the start.
 
     Args:
         run: whose folder the PNG files go to.
@@ -32,6 +39,15 @@ class Samples(AfterRound):
         self.run = run
         self.every_kimg = every_kimg
         self.num = num
+        self.row: Tensor | None = None
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Choose the reals that stand above every grid, and save as many as a grid has samples."""
+        del pl_module
+        images = trainer.datamodule.images.images
+        self.row = spread(images, columns_of(self.num))
+        reals = spread(images, self.num)
+        self._save(self.run.folder.samples / "reals.png", partial(save_reals, reals))
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Save the untrained generator's grid, or one that was due when the run was stopped."""
@@ -48,12 +64,17 @@ class Samples(AfterRound):
         clock = module.clock
         path = self.run.folder.samples / grid_name(clock.images_seen)
         images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.num)
+        if self._save(path, partial(save_run_grid, images, self.row, kimg=clock.kimg)):
+            self.run.reporter.picture(clock, "samples", path)
+
+    def _save(self, path: Path, save: Callable[[Path], None]) -> bool:
+        """Whether there was room: as with a checkpoint, a full disk does not end training."""
         try:
-            save_grid(images, path)
-        except OSError as error:  # as with a checkpoint, a full disk does not end training
+            save(path)
+        except OSError as error:
             log.warning(f"Warning: {path}: the samples could not be written ({error.strerror}).")
-            return
-        self.run.reporter.picture(clock, "samples", path)
+            return False
+        return True
 
     def catch_up(self, module: AdversarialModule) -> None:
         """Save a grid, unless it is there."""
@@ -69,6 +90,21 @@ class Samples(AfterRound):
         """Save the last grid."""
         del trainer
         self.catch_up(pl_module)
+
+
+def spread(images: Tensor, count: int) -> Tensor:
+    """At most so many of a set's images, evenly over it: where it is sorted by class, all classes are among them.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        count: how many.
+
+    Returns:
+        (M, C, H, W) in [-1, 1].
+    """
+    count = min(count, len(images))
+    places = [index * len(images) // count for index in range(count)]
+    return images[places].float() / 127.5 - 1
 
 
 def grid_name(images_seen: int) -> str:

@@ -38,10 +38,15 @@ def picture_of(images: Tensor, *, columns: int | None = None, scale: int = 1) ->
     return Image.fromarray(_pixels(images, columns, scale).permute(1, 2, 0).numpy())
 
 
+def columns_of(count: int) -> int:
+    """Images per row that make a grid of so many nearly square."""
+    return max(1, round(count**0.5))
+
+
 def _pixels(images: Tensor, columns: int | None, scale: int) -> Tensor:
     from torchvision.utils import make_grid
 
-    columns = columns or max(1, round(len(images) ** 0.5))
+    columns = columns or columns_of(len(images))
     drawn = enlarged(to_uint8(images).cpu(), scale)
     return make_grid(drawn, nrow=columns, padding=2, pad_value=255)
 

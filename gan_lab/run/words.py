@@ -80,5 +80,5 @@ def accumulation_warning(game: Any) -> list[str]:
 
 
 def newest(folder: Path) -> Path:
-    """The last PNG of a folder by name."""
-    return max(folder.glob("*.png"), default=folder)
+    """The last grid of a folder by name."""
+    return max(folder.glob("kimg-*.png"), default=folder)
