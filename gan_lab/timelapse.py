@@ -85,7 +85,7 @@ def _chosen(grids: Sequence[Path], most: int) -> list[Path]:
 def _frames(
     grids: Sequence[Path], scale: int | None, done: Callable[[int], object]
 ) -> Iterator[Image.Image]:
-    """The grids with their kimg above them, all of one size."""
+    """The grids' samples with their kimg above them, all of one size."""
     from gan_lab.media.frames import captioned, enlarged_picture, on_white
 
     sizes = [picture.size for picture in map(_opened, grids)]
@@ -98,12 +98,11 @@ def _frames(
 
 
 def _opened(grid: Path) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
+    from gan_lab.media.run_grids import read_samples
 
     try:
-        with Image.open(grid) as picture:
-            return picture.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+        return read_samples(grid)[0]
+    except OSError as error:
         raise CheckpointError(f"{grid}: cannot be read as a picture; remove it.") from error
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageSequence
 import gan_lab
 from gan_lab import interpolate, timelapse
 from gan_lab.media.images import to_uint8
+from gan_lab.media.run_grids import read_samples
 from gan_lab.train import main
 
 TINY = ["debug=tiny", "logger=none", "metrics=none"]
@@ -199,10 +200,11 @@ def test_a_time_lapse_shows_every_grid(run, tmp_path, capsys):
     assert capsys.readouterr().out == f"{out}\n"
     frames, times = moving(out)
     assert times == [250, 250, 250, 250, 1750], "the last one is held"
-    above = frames.shape[1] - 140
-    assert frames.shape == (5, 140 + above, 140, 3)
+    side = 2 * (2 * 3 * 32 + 3 * 2)  # two samples of 32 pixels, three times as large in the grid
+    above = frames.shape[1] - side
+    assert frames.shape == (5, side + above, side, 3)
     for frame, grid in zip(frames, grids, strict=True):
-        expected = np.asarray(Image.open(grid).convert("RGB")).astype(int)
+        expected = np.asarray(read_samples(grid)[0]).astype(int)
         assert np.abs(frame[above::2, ::2] - expected).max() <= 2
         assert frame[:above].min() < 100, "its kimg stands above"
     assert np.abs(frames[1, :above] - frames[0, :above]).max() > 100, "and changes"
@@ -217,8 +219,8 @@ def test_a_time_lapse_as_video_of_some_grids(run, tmp_path):
     assert len(frames) == 3 + 5
     assert np.abs(frames[-1] - frames[2]).mean() < 2, "the last grid stays"
     grids = sorted((run / "samples").glob("kimg-*.png"))
-    last = np.asarray(Image.open(grids[-1]).convert("RGB").resize((280, 280), 0)).astype(int)
-    assert np.abs(frames[-1][-280:, :280] - last).mean() < 6
+    last = np.asarray(read_samples(grids[-1])[0].resize((396, 396), 0)).astype(int)
+    assert np.abs(frames[-1][-396:, :396] - last).mean() < 6
 
 
 def test_grids_of_several_sizes_and_broken_ones(run, tmp_path, capsys):
