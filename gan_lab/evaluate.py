@@ -65,18 +65,11 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     Returns:
         Values with everything they depend on, and the JSON file that holds the same.
     """
-    from gan_lab.assembly.build import build_metric, build_source
+    from gan_lab.assembly.build import build_source
     from gan_lab.generation.pretrained import load
-    from gan_lab.generation.sampling import EVALUATION_SEED
 
     allowed = list(options.get("allow_targets", ()))
-    # It draws no weights.
-    wanted = {"metrics": options["metrics"], "seed": 0, "allow_targets": allowed}
-    metric = build_metric(wanted, keys)
-    if metric is None:
-        raise ConfigError(
-            "metrics=none: there is nothing to evaluate; choose metrics=small or fid."
-        )
+    metric = _metric(options["metrics"], allowed, keys)
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"], allow_targets=allowed
     )  # fmt: skip
@@ -84,14 +77,7 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         given = () if options["data"]["root"] is None else ("data.root",)
         refuse_outside(model.folder, {"data": model.config["data"]}, given)
     source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
-    metric.prepare(source, model.device)
-    for note in (*metric.about_reals, *metric.notes):
-        log.info(note)
-    sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
-    seconds = metric.estimate_seconds(sample)
-    refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
-    log.info(f"This will take about {seconds:.0f} s.")
-    score = metric.score(sample)
+    score = _score(model, metric, source)
     protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}
     result = {
         "values": score.values,
@@ -101,19 +87,45 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         "images_seen": model.images_seen,
         "seconds": score.seconds,
     }
-    name = f"{metric.key.removeprefix('metric/')}-{metric.num_samples}"
-    default = model.folder.path / "eval" / f"{_weights(options, model)}-{name}.json"
+    weights = model.checkpoint.stem + ("" if options["ema"] else "-raw")
+    name = f"{weights}-{metric.key.removeprefix('metric/')}-{metric.num_samples}.json"
+    default = model.folder.path / "eval" / name
     out = default if options["out"] is None else user_path(options["out"], "out")
+    _write(out, result)
+    return result, out
+
+
+def _metric(node: Mapping[str, Any], allowed: Sequence[str], keys: Collection[str]) -> Any:
+    from gan_lab.assembly.build import build_metric
+
+    # It draws no weights.
+    metric = build_metric({"metrics": node, "seed": 0, "allow_targets": allowed}, keys)
+    if metric is None:
+        raise ConfigError(
+            "metrics=none: there is nothing to evaluate; choose metrics=small or fid."
+        )
+    return metric
+
+
+def _score(model: Pretrained, metric: Any, source: Any) -> Any:
+    from gan_lab.generation.sampling import EVALUATION_SEED
+
+    metric.prepare(source, model.device)
+    for note in (*metric.about_reals, *metric.notes):
+        log.info(note)
+    sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
+    seconds = metric.estimate_seconds(sample)
+    refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
+    log.info(f"This will take about {seconds:.0f} s.")
+    return metric.score(sample)
+
+
+def _write(out: Path, result: Mapping[str, Any]) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1) + "\n")
     except OSError as error:
         raise GanLabError(f"out={out}: the result cannot be written ({error.strerror}).") from error
-    return result, out
-
-
-def _weights(options: Mapping[str, Any], model: Pretrained) -> str:
-    return model.checkpoint.stem + ("" if options["ema"] else "-raw")
 
 
 def _data(trained: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,16 +154,9 @@ def build_part(
     """
     factory = load_target(path, node, kind, allowed)
     known = constructor_options(factory)
-    arguments = {name: context[name] for name in known if name in context and name not in node}
-    for key, value in node.items():
-        if key == "_target_":
-            continue
-        if key not in known:
-            name = node["_target_"].rpartition(".")[2]
-            leftovers.drop(f"{path}.{key}", f"{name} has no such option", set(known) - set(context))
-            continue
-        check_type(f"{path}.{key}", value, known[key])
-        arguments[key] = value
+    ours = {name: context[name] for name in known if name in context and name not in node}
+    given = _known_options(path, node, known, others=set(known) - set(context), leftovers=leftovers)
+    arguments = {**ours, **given}
     leftovers.refuse_taken_away(path, set(known) - set(arguments))
     for name, parameter in inspect.signature(factory).parameters.items():
         if parameter.default is parameter.empty and name in known and name not in arguments:
@@ -175,6 +168,28 @@ def build_part(
         except (TypeError, ValueError) as error:
             said = f"{path}: {node['_target_']} refuses its options ({first_line(error)})."
             raise ConfigError(said) from error
+
+
+def _known_options(
+    path: str,
+    node: Mapping[str, Any],
+    known: Mapping[str, Any],
+    *,
+    others: Collection[str],
+    leftovers: Leftovers,
+) -> dict[str, Any]:
+    """The node's options that the constructor has, of the right types; `others` are told for one that it lacks."""
+    found = {}
+    for key, value in node.items():
+        if key == "_target_":
+            continue
+        if key in known:
+            check_type(f"{path}.{key}", value, known[key])
+            found[key] = value
+        else:
+            name = node["_target_"].rpartition(".")[2]
+            leftovers.drop(f"{path}.{key}", f"{name} has no such option", others)
+    return found
 
 
 @contextmanager

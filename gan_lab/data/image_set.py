@@ -9,6 +9,23 @@ from torch import Tensor
 SHOWN = 12  # classes named in a sentence
 
 
+@dataclass(frozen=True)
+class About:
+    """What is known of a split before an image of it is decoded.
+
+    Attributes:
+        name: the data set, as in `data=celeba`.
+        split: "train", "test", ...
+        classes: names of the labels; empty where there are none.
+        notes: sentences about the source.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """One split of a data set, decoded to bytes of one size.

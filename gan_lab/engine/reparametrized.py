@@ -43,9 +43,13 @@ class Reparametrized:
     def _computed_once(self, first: bool) -> Iterator[None]:
         with parametrize.cached():
             with torch.autocast(self.device.type, enabled=False):
-                for module in self.modules:
-                    for name, functions in module.parametrizations.items():  # type: ignore[operator,union-attr]
-                        moves = any(p.requires_grad for p in functions.parameters(recurse=False))
-                        functions.train(first and moves)
-                        getattr(module, name)
+                _compute(self.modules, first)
             yield
+
+
+def _compute(modules: Iterable[nn.Module], first: bool) -> None:
+    for module in modules:
+        for name, functions in module.parametrizations.items():  # type: ignore[operator,union-attr]
+            moves = any(p.requires_grad for p in functions.parameters(recurse=False))
+            functions.train(first and moves)
+            getattr(module, name)

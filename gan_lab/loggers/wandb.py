@@ -66,42 +66,25 @@ class WandbTracker:
         group: str | None = None,
         tags: Sequence[str] = (),
     ) -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            raise ConfigError(
-                "logger=wandb: the package wandb is not installed; install it or set logger=none."
-            ) from error
+        wandb = _imported()
         self.folder = folder
-        options = {"project": project, "entity": entity, "name": name, "group": group}
-        defaults = {
-            "project": "gan_lab",
-            "name": getattr(command, "name", None) or folder.path.resolve().name,
-            "group": getattr(command, "group", None),
-            "job_type": "train",
-            "resume": "allow",
-        }
-        chosen = choose({**options, "tags": list(tags)}, defaults)
-        chosen["id"] = _run_id(identity.get("wandb_id"), several=defaults["group"] is not None)
-        check_choices(wandb, chosen)
-        if _in_a_sweep(wandb):
-            chosen = {key: one for key, one in chosen.items() if key not in OF_A_SWEEP}
+        given = {"project": project, "entity": entity, "name": name, "group": group}
+        chosen = _chosen(
+            wandb,
+            {**given, "tags": list(tags)},
+            folder,
+            command,
+            stored_id=identity.get("wandb_id"),
+        )
         facts = {
             "chosen": named_choices(config, getattr(command, "choices", None)),
             "resolved": dict(resolved or {}),
             "commit": git_commit(),
             "run_folder": str(Path(*folder.path.resolve().parts[-3:])),
         }
-        self.run = _start(
-            wandb,
-            mode,
-            {
-                **{key: one.value for key, one in chosen.items() if key != "mode"},
-                "dir": str(folder.path),
-                "config": {**config, **facts},
-                "settings": _settings(wandb),
-            },
-        )
+        asked = {key: one.value for key, one in chosen.items()}
+        place = {"dir": str(folder.path), "settings": _settings(wandb)}
+        self.run = _start(wandb, mode, {**asked, **place, "config": {**config, **facts}})
         self.disabled = bool(getattr(self.run, "disabled", False))
         if not self.disabled:
             _keep_id(identity, self.run.id)
@@ -165,6 +148,40 @@ class WandbTracker:
         protocols = [record["protocol"] for record in records if record.get("protocol")]
         if protocols:
             self.run.summary.update({**standing(records), "protocol": protocols[-1]})
+
+
+def _imported() -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise ConfigError(
+            "logger=wandb: the package wandb is not installed; install it or set logger=none."
+        ) from error
+    return wandb
+
+
+def _chosen(
+    wandb: Any,
+    options: Mapping[str, Any],
+    folder: RunFolder,
+    command: Any,
+    *,
+    stored_id: str | None,
+) -> dict[str, Choice]:
+    """What wandb.init is asked for, checked; without what an agent of a sweep decides."""
+    group = getattr(command, "group", None)
+    defaults = {
+        "project": "gan_lab",
+        "name": getattr(command, "name", None) or folder.path.resolve().name,
+        "group": group,
+        "job_type": "train",
+        "resume": "allow",
+    }
+    chosen = choose(options, defaults)
+    chosen["id"] = _run_id(stored_id, several=group is not None)
+    check_choices(wandb, chosen)
+    left_out = (*(OF_A_SWEEP if _in_a_sweep(wandb) else ()), "mode")
+    return {key: one for key, one in chosen.items() if key not in left_out}
 
 
 def _run_id(stored: str | None, *, several: bool) -> Choice:

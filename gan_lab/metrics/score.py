@@ -27,8 +27,11 @@ class Source(Protocol):
     """The part of a data set that a metric reads."""
 
     @property
-    def splits(self) -> tuple[str, ...]: ...  # noqa: D102
-    def load(self, split: str) -> ImageSet: ...  # noqa: D102
+    def splits(self) -> tuple[str, ...]:
+        """Names of the parts that it is divided into."""
+
+    def load(self, split: str) -> ImageSet:
+        """The images of one of them."""
 
 
 class Score(NamedTuple):

@@ -63,11 +63,10 @@ def _limits(
 ) -> Iterator[float]:
     """Limits of a group and of all above it; inside a container the mount itself may be the group."""
     path = PurePosixPath(group.lstrip("/"))
-    for mount in mounts:
-        for part in (path, *path.parents):
-            with suppress(OSError, ValueError):
-                if (value := limit(mount / part)) is not None:
-                    yield value
+    for folder in (mount / part for mount in mounts for part in (path, *path.parents)):
+        with suppress(OSError, ValueError):
+            if (value := limit(folder)) is not None:
+                yield value
 
 
 def _limit_of_version_2(folder: Path) -> float | None:

@@ -88,7 +88,7 @@ def choose(config: Mapping[str, Any]) -> Machine:
     Raises:
         ConfigError: if the machine cannot do what is asked.
     """
-    device = device_of(config)
+    device, tf32 = device_of(config), config["tf32"]
     precision = config["precision"]
     if precision == "auto":
         native = torch.cuda.is_bf16_supported(False) if device == "cuda" else cpu_computes_bf16()
@@ -98,13 +98,24 @@ def choose(config: Mapping[str, Any]) -> Machine:
             "precision=16-mixed: half precision is for GPUs and this run is on the CPU; "
             "set precision=bf16-mixed or 32-true."
         )
-    tf32 = config["tf32"]
     memory_format = config["memory_format"]
     if memory_format == "auto":
         # Tensor cores want it; float32 convolutions of GPUs without TF32 do not.
         fast = device == "cpu" or tf32 or precision != "32-true"
         memory_format = "channels_last" if fast else "contiguous"
-    graphs = config["engine"]["cuda_graphs"]
+    if config["data"]["device"] == "cuda" and device == "cpu":
+        raise ConfigError(
+            "data.device=cuda: this run is on the CPU, whose memory the images are in; set auto or strategy=gpu."
+        )
+    graphs = _graphs(config, device)
+    return Machine(
+        device, precision, memory_format, tf32=tf32, compile=config["compile"], cuda_graphs=graphs
+    )
+
+
+def _graphs(config: Mapping[str, Any], device: str) -> bool:
+    """Whether steps are recorded as CUDA graphs."""
+    graphs: bool | str = config["engine"]["cuda_graphs"]
     if graphs is True and device == "cpu":
         raise ConfigError(
             "engine.cuda_graphs=true: CUDA graphs need a GPU and this run is on the CPU; set auto or false."
@@ -114,15 +125,9 @@ def choose(config: Mapping[str, Any]) -> Machine:
             "engine.cuda_graphs=true: with several processes gradients are averaged between the backward pass and the "
             "optimizer's step, which is not recorded; set auto or false."
         )
-    if config["data"]["device"] == "cuda" and device == "cpu":
-        raise ConfigError(
-            "data.device=cuda: this run is on the CPU, whose memory the images are in; set auto or strategy=gpu."
-        )
     if graphs == "auto":
-        graphs = device == "cuda" and config["strategy"]["devices"] == 1
-    return Machine(
-        device, precision, memory_format, tf32=tf32, compile=config["compile"], cuda_graphs=graphs
-    )
+        return device == "cuda" and config["strategy"]["devices"] == 1
+    return bool(graphs)
 
 
 def cpu_computes_bf16() -> bool:

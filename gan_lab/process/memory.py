@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 from gan_lab.common.errors import GanLabError, first_line
@@ -28,14 +29,11 @@ def memory_limit(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgrou
         groups += [
             PurePosixPath(line.split(":", 2)[2]) for line in membership.read_text().splitlines()
         ]
-    for group in groups:
-        for place in (group, *group.parents):
-            for name in LIMITS:
-                controller, _, file = name.rpartition("/")
-                with suppress(OSError, ValueError):  # "max" is no number
-                    found.append(
-                        int((root / controller / str(place).lstrip("/") / file).read_text())
-                    )
+    places = [place for group in groups for place in (group, *group.parents)]
+    for place, name in product(places, LIMITS):
+        controller, _, file = name.rpartition("/")
+        with suppress(OSError, ValueError):  # "max" is no number
+            found.append(int((root / controller / str(place).lstrip("/") / file).read_text()))
     return min(found, default=None)
 
 

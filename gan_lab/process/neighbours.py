@@ -84,10 +84,9 @@ def at_work(own: Sign, folder: Path | None = None) -> list[Sign]:
     found: dict[str, Sign] = {}
     try:
         with FileLock(place / "door", timeout=PATIENCE):
-            for lock in sorted(place.glob("*.lock")):
-                if _is_held(lock):
-                    sign = _read(lock.with_suffix(".json"))
-                    found[sign.run or lock.name] = sign
+            for lock in filter(_is_held, sorted(place.glob("*.lock"))):
+                sign = _read(lock.with_suffix(".json"))
+                found[sign.run or lock.name] = sign
     except UNABLE:
         return []
     return [sign for sign in found.values() if sign.run != own.run and sign.pid != own.pid]

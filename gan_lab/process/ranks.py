@@ -15,6 +15,7 @@ from gan_lab.common.errors import ConfigError
 
 WORKER = "GAN_LAB_WORKER"  # set for the processes that workers.py starts
 HERE = "127.0.0.1"
+LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -73,31 +74,38 @@ def ranks_of(devices: int, nodes: int = 1, environment: Mapping[str, str] | None
         tasks = int(known.get("SLURM_STEP_NUM_TASKS") or known.get("SLURM_NTASKS") or 1)
         if tasks > 1:
             _agree(tasks, devices, nodes, launcher="srun", count="--ntasks")
-            return Ranks(
-                rank=int(known["SLURM_PROCID"]),
-                size=size,
-                local=int(known["SLURM_LOCALID"]),
-                node=int(known["SLURM_NODEID"]),
-                address=known.get("MASTER_ADDR") or first_node(known.get("SLURM_NODELIST", HERE)),
-                # Any port that all tasks find alike, and two jobs on one machine do not share.
-                port=int(known.get("MASTER_PORT") or 15000 + int(known["SLURM_JOB_ID"]) % 10000),
-                own=False,
-            )
-    launched = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-    if all(known.get(name) for name in launched):
+            return _of_srun(size, known)
+    if all(known.get(name) for name in LAUNCHED):
         _agree(int(known["WORLD_SIZE"]), devices, nodes, launcher="torchrun", count="the processes")
-        return Ranks(
-            rank=int(known["RANK"]),
-            size=size,
-            local=int(known["LOCAL_RANK"]),
-            node=int(known.get("GROUP_RANK") or int(known["RANK"]) // devices),
-            address=known["MASTER_ADDR"],
-            port=int(known["MASTER_PORT"]),
-            own=False,
-        )
+        return _of_torchrun(size, devices, known)
     if nodes == 1:
         return Ranks(size=size)
     return _one_of_several_machines(devices, nodes, known)
+
+
+def _of_srun(size: int, known: Mapping[str, str]) -> Ranks:
+    return Ranks(
+        rank=int(known["SLURM_PROCID"]),
+        size=size,
+        local=int(known["SLURM_LOCALID"]),
+        node=int(known["SLURM_NODEID"]),
+        address=known.get("MASTER_ADDR") or first_node(known.get("SLURM_NODELIST", HERE)),
+        # Any port that all tasks find alike, and two jobs on one machine do not share.
+        port=int(known.get("MASTER_PORT") or 15000 + int(known["SLURM_JOB_ID"]) % 10000),
+        own=False,
+    )
+
+
+def _of_torchrun(size: int, devices: int, known: Mapping[str, str]) -> Ranks:
+    return Ranks(
+        rank=int(known["RANK"]),
+        size=size,
+        local=int(known["LOCAL_RANK"]),
+        node=int(known.get("GROUP_RANK") or int(known["RANK"]) // devices),
+        address=known["MASTER_ADDR"],
+        port=int(known["MASTER_PORT"]),
+        own=False,
+    )
 
 
 def _worker(said: str) -> Ranks:

@@ -24,6 +24,16 @@ from gan_lab.run.together import Meeting
 
 log = logging.getLogger(__name__)
 
+# Trainer's options for what the engine and its callbacks do.
+NOT_LIGHTNINGS: dict[str, Any] = {
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "max_epochs": -1,
+    "num_sanity_val_steps": 0,
+    "limit_val_batches": 0,
+    "use_distributed_sampler": False,
+}
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 
 
@@ -46,12 +56,9 @@ def make_trainer(
         logger: for callbacks that log through Lightning.
         meeting: this process among the ranks of the run; None for a single process.
     """
-    quieten_lightning()
     wished = dict(config.get("trainer") or {})
     meeting = meeting or Meeting(Ranks())
-    vars(rank_zero_only)["rank"] = (
-        meeting.place.rank
-    )  # Lightning takes it from variables of any launcher
+    _quieten(meeting.place)
     trainer = Trainer(
         accelerator="gpu" if device_of(config) == "cuda" else "cpu",
         devices=config["strategy"]["devices"],
@@ -61,13 +68,7 @@ def make_trainer(
         logger=logger or False,
         profiler=make_profiler(wished.pop("profiler", None), folder),
         default_root_dir=folder / "lightning" / f"{datetime.now():%Y-%m-%d-%H-%M-%S.%f}",
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        max_epochs=-1,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
+        **NOT_LIGHTNINGS,
         **wished,
     )
     assert hasattr(trainer, "_signal_connector"), "Lightning sets its handlers in another place now"
@@ -75,8 +76,8 @@ def make_trainer(
     return trainer
 
 
-def quieten_lightning() -> None:
-    """Let Lightning say what went wrong, and what a callback was chosen for."""
+def _quieten(place: Ranks) -> None:
+    """Let Lightning say what went wrong, and what a callback was chosen for, in the first rank only."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     for category in (UserWarning, FutureWarning, DeprecationWarning):
@@ -84,6 +85,7 @@ def quieten_lightning() -> None:
     table = logging.getLogger("lightning.pytorch.callbacks.model_summary")
     table.handlers, table.propagate = [Passed()], False
     table.setLevel(logging.INFO)
+    vars(rank_zero_only)["rank"] = place.rank  # it would take it from variables of any launcher
 
 
 class Passed(logging.Handler):

@@ -8,35 +8,25 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from gan_lab.data.cache.store import Filled, cache_key, open_or_build
+from gan_lab.data.cache.store import Builder, Filled, cache_key, open_or_build
 from gan_lab.data.cache.writer import ImageWriter
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.image_set import About, ImageSet
 
 
 def load_array(
-    *,
-    name: str,
-    split: str,
+    about: About,
     files: Iterable[Path],
-    count: int,
-    channels: int,
-    resolution: int,
-    classes: tuple[str, ...],
-    notes: tuple[str, ...],
+    *,
+    shape: tuple[int, int, int, int],
     read: Callable[[], tuple[Tensor, np.ndarray]],
 ) -> ImageSet:
     """Return the cached set, reading and fitting the array where the files are new.
 
     Args:
-        name: the data set.
-        split: the split.
+        about: the set.
         files: what it is read from; a change of size or time rebuilds.
-        count: number of images at most.
-        channels: channels of the images.
-        resolution: side of the images.
-        classes: names of the labels.
-        notes: sentences about the source.
-        read: returns the fitted images, uint8 (N, C, resolution, resolution), and labels (N,).
+        shape: (N, C, H, W) of all images at most.
+        read: returns the fitted images, uint8 (N, C, H, W), and labels (N,).
     """
     stamps = []
     for file in files:
@@ -48,15 +38,9 @@ def load_array(
         writer.write(images.numpy())
         return Filled(labels, ())
 
-    return open_or_build(
-        name=name,
-        split=split,
-        key=cache_key(name, split, resolution, channels, *stamps),
-        classes=classes,
-        notes=notes,
-        shape=(count, channels, resolution, resolution),
-        fill=fill,
-    )
+    _, channels, _, resolution = shape
+    key = cache_key(about.name, about.split, resolution, channels, *stamps)
+    return open_or_build(about, key, Builder(shape, fill))
 
 
 def enlarged_note(native: int, resolution: int) -> tuple[str, ...]:

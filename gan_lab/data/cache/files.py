@@ -14,13 +14,13 @@ import numpy as np
 from torch import Tensor
 
 from gan_lab.common.errors import DataError
-from gan_lab.data.cache.store import Filled, cache_key, open_or_build
+from gan_lab.data.cache.store import Builder, Filled, cache_key, open_or_build
 from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.decoding.bad import BadImageError, UnreadableError
 from gan_lab.data.decoding.decode import MAX_PIXELS, decode, our_limit_alone
 from gan_lab.data.decoding.fit import fit, is_enlarged, taken
 from gan_lab.data.decoding.tree import Entry, Tree
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.image_set import About, ImageSet
 from gan_lab.process.cores import processors
 from gan_lab.process.progress import progress
 
@@ -63,82 +63,65 @@ class _Block(NamedTuple):
     oblong: int
 
 
-def load_files(
-    *,
-    name: str,
-    split: str,
-    tree: Tree,
-    entries: Sequence[Entry],
-    labels: np.ndarray | None,
-    classes: tuple[str, ...],
-    recipe: Recipe,
-    notes: tuple[str, ...],
-) -> ImageSet:
-    """Return the cached set of these files, decoding them where they are new.
+@dataclass(frozen=True, eq=False)
+class Files:
+    """Files that become images.
 
-    Args:
-        name: the data set, as in `data=celeba`.
-        split: the split.
-        tree: what the entries lie in.
-        entries: the files, in the order of the images.
+    Attributes:
+        tree: what they lie in.
+        entries: in the order of the images.
         labels: int64, one per entry, or None.
-        classes: names of the labels.
         recipe: what is done to them.
-        notes: sentences about the source.
+    """
+
+    tree: Tree
+    entries: Sequence[Entry]
+    labels: np.ndarray | None
+    recipe: Recipe
+
+    def key(self, about: About) -> str:
+        """Hash of all that decides the pixels."""
+        return cache_key(
+            about.name,
+            about.split,
+            self.recipe,
+            Path(self.tree.root).resolve(),
+            "\n".join(f"{entry.name}\t{entry.stamp}" for entry in self.entries),
+            None if self.labels is None else self.labels.tobytes().hex(),
+            # Not where it is the default, so that caches without the word stay valid.
+            *(() if self.recipe.crop == "center" else (f"crop={self.recipe.crop}",)),
+        )
+
+    def any_opens(self, names: Sequence[str]) -> bool:
+        """Whether one of these can be read now."""
+        wanted = set(names)
+        return any(_opens(self.tree, e) for e in self.entries if wanted and e.name in wanted)
+
+
+def load_files(about: About, files: Files) -> ImageSet:
+    """Return the cached set of these files, decoding them where they are new.
 
     Raises:
         DataError: naming the first bad file (on_error=raise), or if none is good.
     """
-    key = cache_key(
-        name,
-        split,
-        recipe,
-        Path(tree.root).resolve(),
-        "\n".join(f"{entry.name}\t{entry.stamp}" for entry in entries),
-        None if labels is None else labels.tobytes().hex(),
-        # Not where it is the default, so that caches without the word stay valid.
-        *(() if recipe.crop == "center" else (f"crop={recipe.crop}",)),
-    )
+    size = files.recipe.resolution
+    shape = (len(files.entries), files.recipe.channels, size, size)
 
     def fill(writer: ImageWriter) -> Filled:
-        return _decode_all(
-            writer, name=name, tree=tree, entries=entries, labels=labels, recipe=recipe
-        )
+        return _decode_all(writer, about.name, files)
 
-    def readable(unread: Sequence[str]) -> bool:
-        wanted = set(unread)
-        return any(_opens(tree, entry) for entry in entries if wanted and entry.name in wanted)
-
-    size = recipe.resolution
-    return open_or_build(
-        name=name,
-        split=split,
-        key=key,
-        classes=classes,
-        notes=notes,
-        shape=(len(entries), recipe.channels, size, size),
-        fill=fill,
-        readable=readable,
-    )
+    return open_or_build(about, files.key(about), Builder(shape, fill, files.any_opens))
 
 
-def _decode_all(
-    writer: ImageWriter,
-    *,
-    name: str,
-    tree: Tree,
-    entries: Sequence[Entry],
-    labels: np.ndarray | None,
-    recipe: Recipe,
-) -> Filled:
+def _decode_all(writer: ImageWriter, name: str, files: Files) -> Filled:
     kept: list[int] = []
     bad: list[str] = []
     unread: list[str] = []
     enlarged = oblong = 0
-    size = recipe.resolution
+    count, size = len(files.entries), files.recipe.resolution
     title = f"data={name}: decoding to {size}x{size} (once)"
-    blocks = _blocks(name, tree, entries, recipe)
-    with progress(len(entries), title) as advance, our_limit_alone(), closing(blocks):
+    blocks = _blocks(name, files)
+    with progress(count, title) as advance, our_limit_alone(), closing(blocks):
         for block in blocks:
             writer.write(block.pixels)
             kept += block.kept
@@ -148,28 +131,41 @@ def _decode_all(
             oblong += block.oblong
             advance(len(block.kept) + len(block.bad))
     if not kept:
-        raise DataError(f"data={name}: none of {len(entries):,} files can be read: {bad[0]}.")
-    notes = []
-    if bad:
-        more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
-        was = "was" if len(bad) == 1 else "were"
-        reasons = "; ".join(bad[:3])
-        notes.append(f"{len(bad):,} of {len(entries):,} files {was} skipped: {reasons}{more}.")
-    if oblong and recipe.tell_crop:
-        verb = "is" if oblong == 1 else "are"
-        notes.append(f"{oblong:,} of {len(kept):,} images {verb} not square: {HOW[recipe.crop]}.")
-    if enlarged:
-        verb, was = ("is", "was") if enlarged == 1 else ("are", "were")
-        notes.append(
-            f"{enlarged:,} of {len(kept):,} images {verb} smaller than {size}x{size} "
-            f"and {was} enlarged."
-        )
-    return Filled(None if labels is None else labels[kept], tuple(notes), tuple(unread))
+        raise DataError(f"data={name}: none of {count:,} files can be read: {bad[0]}.")
+    notes = (
+        *_skipped(bad, count),
+        *_cropped(oblong, len(kept), files.recipe),
+        *_enlarged(enlarged, len(kept), size),
+    )
+    labels = None if files.labels is None else files.labels[kept]
+    return Filled(labels, notes, tuple(unread))
 
 
-def _blocks(
-    name: str, tree: Tree, entries: Sequence[Entry], recipe: Recipe
-) -> Generator[_Block, None, None]:
+def _skipped(bad: Sequence[str], count: int) -> tuple[str, ...]:
+    if not bad:
+        return ()
+    more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+    was = "was" if len(bad) == 1 else "were"
+    return (f"{len(bad):,} of {count:,} files {was} skipped: {'; '.join(bad[:3])}{more}.",)
+
+
+def _cropped(number: int, count: int, recipe: Recipe) -> tuple[str, ...]:
+    if not number or not recipe.tell_crop:
+        return ()
+    verb = "is" if number == 1 else "are"
+    return (f"{number:,} of {count:,} images {verb} not square: {HOW[recipe.crop]}.",)
+
+
+def _enlarged(number: int, count: int, size: int) -> tuple[str, ...]:
+    if not number:
+        return ()
+    verb, was = ("is", "was") if number == 1 else ("are", "were")
+    return (
+        f"{number:,} of {count:,} images {verb} smaller than {size}x{size} and {was} enlarged.",
+    )
+
+
+def _blocks(name: str, files: Files) -> Generator[_Block, None, None]:
     """Yield decoded blocks in order; at most two per thread wait, so memory stays bounded.
 
     Threads suffice: decoding and resizing leave Python's lock free.
@@ -178,9 +174,9 @@ def _blocks(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[_Block]] = deque()
     try:
-        for start in range(0, len(entries), BLOCK):
-            indices = range(start, min(start + BLOCK, len(entries)))
-            waiting.append(pool.submit(_decode_block, name, tree, entries, indices, recipe))
+        for start in range(0, len(files.entries), BLOCK):
+            indices = range(start, min(start + BLOCK, len(files.entries)))
+            waiting.append(pool.submit(_decode_block, name, files, indices))
             if len(waiting) >= 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -189,9 +185,8 @@ def _blocks(
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_block(
-    name: str, tree: Tree, entries: Sequence[Entry], indices: range, recipe: Recipe
-) -> _Block:
+def _decode_block(name: str, files: Files, indices: range) -> _Block:
+    tree, entries, recipe = files.tree, files.entries, files.recipe
     size, channels = recipe.resolution, recipe.channels
     pixels = np.empty((len(indices), channels, size, size), np.uint8)
     block = _Block(pixels, [], [], [], 0, 0)

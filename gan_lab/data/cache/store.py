@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
 from gan_lab.data.cache.reader import DamagedCacheError, Opened, open_cached, sealed
 from gan_lab.data.cache.writer import ImageWriter, labels_file
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.image_set import About, ImageSet
 from gan_lab.storage.files import sync_folder, whole_file
 from gan_lab.storage.locks import lock_file
 
@@ -60,17 +61,22 @@ def cache_key(*words: object) -> str:
     return digest.hexdigest()[:16]
 
 
-def open_or_build(
-    *,
-    name: str,
-    split: str,
-    key: str,
-    classes: tuple[str, ...],
-    notes: tuple[str, ...],
-    shape: tuple[int, int, int, int],
-    fill: Callable[[ImageWriter], Filled],
-    readable: Callable[[Sequence[str]], bool] = lambda _: False,
-) -> ImageSet:
+@dataclass(frozen=True)
+class Builder:
+    """How a set is made.
+
+    Attributes:
+        shape: the largest (N, C, H, W) that may come.
+        fill: writes the images; called only where there is no cache.
+        readable: whether one of the files that could not be read before can be read now.
+    """
+
+    shape: tuple[int, int, int, int]
+    fill: Callable[[ImageWriter], Filled]
+    readable: Callable[[Sequence[str]], bool] = lambda _: False
+
+
+def open_or_build(about: About, key: str, builder: Builder) -> ImageSet:
     """Open the cached set, building it first where it is not there, damaged, or lacks what can be read now.
 
     A lock makes a second run wait for the first one's work; where the file system has no locks both
@@ -78,43 +84,45 @@ def open_or_build(
     and is removed by the next one.
 
     Args:
-        name: the data set, for messages and the folder's name.
-        split: the split.
+        about: the set; its notes are put before those of the builder.
         key: from `cache_key`.
-        classes: names of the labels.
-        notes: sentences about the source, put before those of the builder.
-        shape: the largest (N, C, H, W) that may come.
-        fill: writes the images; called only where there is no cache.
-        readable: whether one of the files that could not be read before can be read now.
+        builder: makes it.
 
     Raises:
-        DataError: if the cache cannot be written, or from `fill`.
+        DataError: if the cache cannot be written, or from the builder.
     """
-    folder = cache_root() / "images" / f"{name}-{split}-{shape[-1]}-{key}"
-    found = _usable(folder, readable)
+    folder = cache_root() / "images" / f"{about.name}-{about.split}-{builder.shape[-1]}-{key}"
+    found = _usable(folder, builder)
     if found is None:
-        try:
-            found = _open_locked(folder, shape, fill, readable)
-        except OSError as error:
-            raise DataError(
-                f"data={name}: the decoded images cannot be kept in '{folder.parent}' "
-                f"({error.strerror or error}); make room there or set the environment variable "
-                "GAN_LAB_CACHE to another folder."
-            ) from error
-        except DamagedCacheError as error:
-            raise DataError(
-                f"data={name}: the cache '{folder}' is damaged just after it was written "
-                f"({error}); set the environment variable GAN_LAB_CACHE to a folder on another disk."
-            ) from error
+        with _told_for_people(about, folder):
+            found = _open_locked(folder, builder)
     return ImageSet(
-        name=name,
-        split=split,
+        name=about.name,
+        split=about.split,
         images=found.images,
         labels=found.labels,
-        classes=classes if found.labels is not None else (),
+        classes=about.classes if found.labels is not None else (),
         fingerprint=found.meta["fingerprint"],
-        notes=(*notes, *found.meta["notes"]),
+        notes=(*about.notes, *found.meta["notes"]),
     )
+
+
+@contextlib.contextmanager
+def _told_for_people(about: About, folder: Path) -> Iterator[None]:
+    """Put into a sentence why the set cannot be kept."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"data={about.name}: the decoded images cannot be kept in '{folder.parent}' "
+            f"({error.strerror or error}); make room there or set the environment variable "
+            "GAN_LAB_CACHE to another folder."
+        ) from error
+    except DamagedCacheError as error:
+        raise DataError(
+            f"data={about.name}: the cache '{folder}' is damaged just after it was written "
+            f"({error}); set the environment variable GAN_LAB_CACHE to a folder on another disk."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -128,28 +136,21 @@ def locked(path: Path) -> Iterator[bool]:
         yield held
 
 
-def _open_locked(
-    folder: Path,
-    shape: tuple[int, int, int, int],
-    fill: Callable[[ImageWriter], Filled],
-    readable: Callable[[Sequence[str]], bool],
-) -> Opened:
+def _open_locked(folder: Path, builder: Builder) -> Opened:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_name(folder.name + ".lock")) as alone:
         # Another run may have built it while this one waited.
-        found = _usable(folder, readable, speak=True)
+        found = _usable(folder, builder, speak=True)
         if found is None:
             _remove(folder)
-            _build(folder, shape, fill, alone=alone)
+            _build(folder, builder, alone=alone)
             found = open_cached(folder)
     if found is None:
         raise DamagedCacheError("it is gone")
     return found
 
 
-def _usable(
-    folder: Path, readable: Callable[[Sequence[str]], bool], *, speak: bool = False
-) -> Opened | None:
+def _usable(folder: Path, builder: Builder, *, speak: bool = False) -> Opened | None:
     """Open the cached set; None where it is absent, damaged or lacks files that can be read now."""
     try:
         found = open_cached(folder)
@@ -159,7 +160,7 @@ def _usable(
                 f"The cached images in '{folder}' cannot be used ({error}); they are made again."
             )
         return None
-    if found is None or not readable(found.meta["unread"]):
+    if found is None or not builder.readable(found.meta["unread"]):
         return found
     if speak:
         log.info(
@@ -168,43 +169,42 @@ def _usable(
     return None
 
 
-def _build(
-    folder: Path,
-    shape: tuple[int, int, int, int],
-    fill: Callable[[ImageWriter], Filled],
-    *,
-    alone: bool,
-) -> None:
+def _build(folder: Path, builder: Builder, *, alone: bool) -> None:
     if alone:  # whatever is left beside the folder is of runs that were killed
         for left in folder.parent.glob(f"{folder.name}.tmp-*"):
             shutil.rmtree(left, ignore_errors=True)
-    needed, free = int(np.prod(shape)), shutil.disk_usage(folder.parent).free
+    needed, free = int(np.prod(builder.shape)), shutil.disk_usage(folder.parent).free
     if needed > free:
         raise OSError(0, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
     work = _beside(folder)
     work.mkdir()
     try:
-        with ImageWriter(work / "images.npy", shape) as writer:
-            filled = fill(writer)
-        digest, labels = writer.digest, None
-        if filled.labels is not None:
-            content, labels = labels_file(np.ascontiguousarray(filled.labels, dtype=np.int64))
-            digest.update(content[labels["offset"] :])
-            with whole_file(work / "labels.npy") as file:
-                file.write(content)
-        meta = {
-            "fingerprint": digest.hexdigest()[:16],
-            "notes": list(filled.notes),
-            "unread": list(filled.unread),
-            "images": writer.record(),
-            "labels": labels,
-        }
-        with whole_file(work / "meta.json") as file:
-            file.write(sealed(meta))
+        _write(work, builder)
         _publish(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
+
+
+def _write(work: Path, builder: Builder) -> None:
+    """Write the images, their labels and what is known of them."""
+    with ImageWriter(work / "images.npy", builder.shape) as writer:
+        filled = builder.fill(writer)
+    digest, labels = writer.digest, None
+    if filled.labels is not None:
+        content, labels = labels_file(np.ascontiguousarray(filled.labels, dtype=np.int64))
+        digest.update(content[labels["offset"] :])
+        with whole_file(work / "labels.npy") as file:
+            file.write(content)
+    meta = {
+        "fingerprint": digest.hexdigest()[:16],
+        "notes": list(filled.notes),
+        "unread": list(filled.unread),
+        "images": writer.record(),
+        "labels": labels,
+    }
+    with whole_file(work / "meta.json") as file:
+        file.write(sealed(meta))
 
 
 def _publish(work: Path, folder: Path) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from gan_lab.common.errors import DataError
 from gan_lab.common.ranges import one_of
-from gan_lab.data.cache.files import Recipe, load_files
-from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.cache.files import Files, Recipe, load_files
 from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import scan
-from gan_lab.data.image_set import ImageSet
-from gan_lab.data.sets.options import check_options, check_split, counted
-from gan_lab.data.sets.places import locate
+from gan_lab.data.image_set import About, ImageSet
+from gan_lab.data.sets.options import check_split, counted
+from gan_lab.data.sets.photos import Photos
+from gan_lab.data.sets.places import Wanted, locate
 
 IMAGES, PARTITION = "img_align_celeba", "list_eval_partition.txt"
 TOTALS = {"train": 162_770, "valid": 19_867, "test": 19_962, "all": 202_599}
+WANTED = Wanted(
+    name="celeba",
+    title="CelebA",
+    holds=f"celeba/{IMAGES}/",
+    page="the CelebA page of the Chinese University of Hong Kong (img_align_celeba.zip)",
+)
 SPLIT_NUMBERS = {"0": "train", "1": "valid", "2": "test"}
 
 
@@ -25,7 +32,8 @@ class _Source(NamedTuple):
     partition: Path | None
 
 
-class Celeba:
+@dataclass(kw_only=True, eq=False)
+class Celeba(Photos):
     """Faces of celebrities, 178 x 218, cropped to the centre 178 x 178 and resized.
 
     Deep Learning Face Attributes in the Wild, arXiv:1411.7766. Read from torchvision's layout,
@@ -43,27 +51,20 @@ class Celeba:
         max_pixels: of one image, before it is resized; a larger one is a bad file.
     """
 
-    name = "celeba"
-    channels = 3
-    splits: tuple[str, ...] = ("train", "valid", "test", "all")
+    name: ClassVar[str] = "celeba"
+    splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test", "all")
 
-    def __init__(
-        self,
-        *,
-        root: str | None = None,
-        resolution: int = 64,
-        crop: str = "center",
-        flip: bool = True,
-        on_error: str = "raise",
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
-        check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
-        one_of("data.crop", crop, CROPS)
-        self.root = root
-        self.resolution = resolution
-        self.flip = flip
+    crop: str = "center"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("data.crop", self.crop, CROPS)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is done to every file."""
         # All are 178 x 218, and the centre of them is what papers take.
-        self.recipe = Recipe(resolution, 3, on_error, max_pixels, crop, tell_crop=crop != "center")
+        return replace(super().recipe, crop=self.crop, tell_crop=self.crop != "center")
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.
@@ -72,15 +73,7 @@ class Celeba:
             DataError: if the set or the split is missing, or a file is bad.
         """
         check_split(self.name, split, self.splits)
-        source = locate(
-            name=self.name,
-            title="CelebA",
-            root=self.root,
-            find=_find,
-            fetch=_fetch,
-            holds=f"celeba/{IMAGES}/",
-            page="the CelebA page of the Chinese University of Hong Kong (img_align_celeba.zip)",
-        )
+        source = locate(WANTED, self.root, _find, _fetch)
         splits = {} if source.partition is None else _read_partition(source.partition)
 
         def wanted(name: str) -> bool:
@@ -88,25 +81,15 @@ class Celeba:
             found = splits[file] if file in splits else _official_split(file)
             return found is not None and split in ("all", found)
 
-        with scan(source.images, wanted, on_error=self.recipe.on_error) as tree:
+        with scan(source.images, wanted, on_error=self.on_error) as tree:
             if not tree.entries:
                 raise DataError(
                     f"data={self.name}: '{source.images}' holds no {split} image of CelebA; "
                     "choose another split or complete the folder."
                 )
-            return load_files(
-                name=self.name,
-                split=split,
-                tree=tree,
-                entries=tree.entries,
-                labels=None,
-                classes=(),
-                recipe=self.recipe,
-                notes=(
-                    *counted(len(tree.entries), TOTALS[split], owner="CelebA", split=split),
-                    *tree.left_out(),
-                ),
-            )
+            here = counted(len(tree.entries), TOTALS[split], owner="CelebA", split=split)
+            about = About(self.name, split, notes=(*here, *tree.left_out()))
+            return load_files(about, Files(tree, tree.entries, None, self.recipe))
 
 
 def _find(place: Path) -> _Source | None:

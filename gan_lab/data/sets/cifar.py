@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note, load_array
-from gan_lab.data.cache.files import Recipe, load_files
-from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.cache.files import Files, load_files
 from gan_lab.data.decoding.tree import Tree, scan
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.cifar_batches import ARCHIVE, BATCHES, FOLDER, read_batches
-from gan_lab.data.sets.options import check_options, check_split, counted
-from gan_lab.data.sets.places import locate
+from gan_lab.data.sets.options import check_split, counted
+from gan_lab.data.sets.photos import Photos
+from gan_lab.data.sets.places import Wanted, locate
 from gan_lab.data.sets.splits import by_folders
 
 CLASSES = (
@@ -32,6 +32,12 @@ CLASSES = (
     "truck",
 )
 TOTALS = {"train": 50_000, "test": 10_000}
+WANTED = Wanted(
+    name="cifar10",
+    title="CIFAR-10",
+    holds=f"{FOLDER}/ or cifar10/",
+    page="the CIFAR-10 page of the University of Toronto (the Python version)",
+)
 
 
 class _Source(NamedTuple):
@@ -39,7 +45,8 @@ class _Source(NamedTuple):
     tree: Path | None  # folder or zip archive of images
 
 
-class Cifar10:
+@dataclass(kw_only=True, eq=False)
+class Cifar10(Photos):
     """Ten kinds of things, 32 x 32 colour.
 
     Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009). Read from
@@ -56,25 +63,11 @@ class Cifar10:
         max_pixels: of one image, before it is resized; a larger one is a bad file.
     """
 
-    name = "cifar10"
-    channels = 3
-    splits: tuple[str, ...] = ("train", "test")
-    classes = CLASSES
+    name: ClassVar[str] = "cifar10"
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    classes: ClassVar[tuple[str, ...]] = CLASSES
 
-    def __init__(
-        self,
-        *,
-        root: str | None = None,
-        resolution: int = 32,
-        flip: bool = True,
-        on_error: str = "raise",
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
-        check_options(resolution=resolution, on_error=on_error, max_pixels=max_pixels)
-        self.root = root
-        self.resolution = resolution
-        self.flip = flip
-        self.recipe = Recipe(resolution, 3, on_error, max_pixels)
+    resolution: int = 32
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.
@@ -83,52 +76,31 @@ class Cifar10:
             DataError: if the set is missing or damaged.
         """
         check_split(self.name, split, self.splits)
-        source = locate(
-            name=self.name,
-            title="CIFAR-10",
-            root=self.root,
-            find=lambda place: _find(place, split),
-            fetch=_fetch,
-            holds=f"{FOLDER}/ or cifar10/",
-            page="the CIFAR-10 page of the University of Toronto (the Python version)",
-        )
+        source = locate(WANTED, self.root, lambda place: _find(place, split), _fetch)
         if source.tree is None:
             return self._from_batches(source.batches, split)
         return self._from_tree(source.tree, split)
 
     def _from_batches(self, files: list[Path], split: str) -> ImageSet:
         parts = len(files) if files[0].name != ARCHIVE else len(BATCHES[split])
+        side = self.resolution
         images = load_array(
-            name=self.name,
-            split=split,
-            files=files,
-            count=10_000 * parts,
-            channels=3,
-            resolution=self.resolution,
-            classes=CLASSES,
-            notes=enlarged_note(32, self.resolution),
-            read=lambda: read_batches(files, split, self.resolution),
+            About(self.name, split, CLASSES, enlarged_note(32, side)),
+            files,
+            shape=(10_000 * parts, self.channels, side, side),
+            read=lambda: read_batches(files, split, side),
         )
         part = counted(len(images), TOTALS[split], owner="CIFAR-10", split=split)
         return replace(images, notes=(*part, *images.notes))
 
     def _from_tree(self, root: Path, split: str) -> ImageSet:
-        with scan(root, on_error=self.recipe.on_error) as tree:
+        with scan(root, on_error=self.on_error) as tree:
             chosen, told = self._chosen(tree, split)
-            return load_files(
-                name=self.name,
-                split=split,
-                tree=tree,
-                entries=[tree.entries[index] for index in chosen],
-                labels=np.array(list(chosen.values()), np.int64),
-                classes=CLASSES,
-                recipe=self.recipe,
-                notes=(
-                    *counted(len(chosen), TOTALS[split], owner="CIFAR-10", split=split),
-                    *told,
-                    *tree.left_out(),
-                ),
-            )
+            here = counted(len(chosen), TOTALS[split], owner="CIFAR-10", split=split)
+            about = About(self.name, split, CLASSES, (*here, *told, *tree.left_out()))
+            entries = [tree.entries[index] for index in chosen]
+            labels = np.array(list(chosen.values()), np.int64)
+            return load_files(about, Files(tree, entries, labels, self.recipe))
 
     def _chosen(self, tree: Tree, split: str) -> tuple[dict[int, int], tuple[str, ...]]:
         """Return each image's label by its place in the tree, and what is to be said of the rest."""

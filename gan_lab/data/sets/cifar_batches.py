@@ -59,13 +59,16 @@ def _batch_bytes(files: list[Path], split: str) -> Iterator[tuple[Path, bytes]]:
     try:
         with tarfile.open(files[0]) as archive:
             for name in BATCHES[split]:
-                member = archive.extractfile(f"{FOLDER}/{name}")
-                if member is not None:
-                    yield files[0] / name, member.read()
+                yield files[0] / name, _member(archive, name)
     except (tarfile.TarError, KeyError, EOFError, OSError) as error:
         raise DataError(
             f"data=cifar10: '{files[0]}' is truncated or damaged ({error}); get it again."
         ) from error
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    member = archive.extractfile(f"{FOLDER}/{name}")
+    return b"" if member is None else member.read()  # a folder of that name is no batch
 
 
 class _BatchUnpickler(pickle.Unpickler):

@@ -12,11 +12,11 @@ import numpy as np
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
-from gan_lab.data.cache.files import Recipe, load_files
+from gan_lab.data.cache.files import Files, Recipe, load_files
 from gan_lab.data.decoding.decode import MAX_PIXELS
 from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import Tree, scan
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_options, check_split
 from gan_lab.data.sets.splits import TEST, TRAIN, Arrangement, by_folders, without_shared
 
@@ -116,16 +116,10 @@ class ImageFolder:
                 "set data.holdout=0.1 to keep a tenth of the images for it, or sort them into "
                 "folders train/ and test/."
             )
-        return load_files(
-            name=self.name,
-            split=split,
-            tree=tree,
-            entries=[tree.entries[kept[place]] for place in chosen],
-            labels=None if found_labels is None else found_labels[chosen],
-            classes=names,
-            recipe=self.recipe,
-            notes=(*arranged.sentences, *told, *tree.left_out()),
-        )
+        about = About(self.name, split, names, (*arranged.sentences, *told, *tree.left_out()))
+        entries = [tree.entries[kept[place]] for place in chosen]
+        labels = None if found_labels is None else found_labels[chosen]
+        return load_files(about, Files(tree, entries, labels, self.recipe))
 
     def _arranged(self, tree: Tree, split: str) -> Arrangement:
         names = [entry.name for entry in tree.entries]

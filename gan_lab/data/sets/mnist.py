@@ -12,9 +12,9 @@ from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note, load_array
 from gan_lab.data.decoding.fit import fit_digits
 from gan_lab.data.decoding.idx import find_idx, idx_length, read_idx
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_options, check_split, counted
-from gan_lab.data.sets.places import locate
+from gan_lab.data.sets.places import Wanted, locate
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -70,26 +70,16 @@ class Mnist:
             DataError: if the files are missing or damaged.
         """
         check_split(self.name, split, self.splits)
+        wanted = Wanted(self.name, self.title, holds=f"{self.folder}/raw/", page=self.page)
         images, labels = locate(
-            name=self.name,
-            title=self.title,
-            root=self.root,
-            find=lambda place: self._find(place, split),
-            fetch=self._fetch,
-            holds=f"{self.folder}/raw/",
-            page=self.page,
+            wanted, self.root, lambda place: self._find(place, split), self._fetch
         )
-        count = idx_length(images)
-        notes = counted(count, TOTALS[split], owner=self.title, split=split)
+        count, side = idx_length(images), self.resolution
+        here = counted(count, TOTALS[split], owner=self.title, split=split)
         return load_array(
-            name=self.name,
-            split=split,
-            files=(images, labels),
-            count=count,
-            channels=1,
-            resolution=self.resolution,
-            classes=self.classes,
-            notes=(*notes, *enlarged_note(32, self.resolution)),
+            About(self.name, split, self.classes, (*here, *enlarged_note(32, side))),
+            (images, labels),
+            shape=(count, self.channels, side, side),
             read=lambda: self._read(images, labels),
         )
 

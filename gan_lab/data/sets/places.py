@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
@@ -37,26 +38,51 @@ def downloads() -> Path:
     return cache_root() / "data"
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A data set that is looked for.
+
+    Attributes:
+        name: as in `data=celeba`.
+        title: as people call it, "CelebA".
+        holds: what the folder should hold, "celeba/img_align_celeba/".
+        page: where people get it by hand, in words.
+    """
+
+    name: str
+    title: str
+    holds: str
+    page: str
+
+    def missing(self, looked: Sequence[Path], why: str | None = None) -> DataError:
+        """The error that says where it is not, why it did not come by itself, and the ways to get it."""
+        shown = ", ".join(f"'{place.absolute()}'" for place in looked)
+        ways = (
+            f"set data.root= or GAN_LAB_DATA to the folder that holds {self.holds}, "
+            f"or get it from {self.page}"
+        )
+        said = f"data={self.name}: {self.title} was not found in {shown}"
+        if why is not None:
+            return DataError(f"{said} and could not be downloaded ({why}); {ways}.")
+        return DataError(
+            f"{said}; {ways}; without data.root it is downloaded to '{downloads()}' "
+            "where there is a network."
+        )
+
+
 def locate(
-    *,
-    name: str,
-    title: str,
+    wanted: Wanted,
     root: str | None,
     find: Callable[[Path], Found | None],
     fetch: Callable[[Path], object],
-    holds: str,
-    page: str,
 ) -> Found:
     """Find a data set, downloading it where data.root is not set and there is a network.
 
     Args:
-        name: as in `data=celeba`.
-        title: as people call it, "CelebA".
+        wanted: for messages.
         root: the option data.root.
         find: looks in one folder; None where nothing is there.
         fetch: downloads into a folder, in torchvision's layout.
-        holds: what the folder should hold, "celeba/img_align_celeba/".
-        page: where people get it by hand, in words.
 
     Raises:
         DataError: where it is nowhere; says where it was looked for and the ways to get it.
@@ -66,21 +92,13 @@ def locate(
         found = find(place)
         if found is not None:
             return found
-    shown = ", ".join(f"'{place.absolute()}'" for place in looked)
-    ways = f"set data.root= or GAN_LAB_DATA to the folder that holds {holds}, or get it from {page}"
     if root is not None:
-        raise DataError(
-            f"data={name}: {title} was not found in {shown}; {ways}; without data.root it is "
-            f"downloaded to '{downloads()}' where there is a network."
-        )
-    reason = _download(title, fetch)
+        raise wanted.missing(looked)
+    reason = _download(wanted.title, fetch)
     found = find(downloads())
-    if found is not None:
-        return found
-    raise DataError(
-        f"data={name}: {title} was not found in {shown} "
-        f"and could not be downloaded ({reason}); {ways}."
-    )
+    if found is None:
+        raise wanted.missing(looked, reason)
+    return found
 
 
 def _download(title: str, fetch: Callable[[Path], object]) -> str:
@@ -91,9 +109,9 @@ def _download(title: str, fetch: Callable[[Path], object]) -> str:
         with locked(target / f"{title}.lock"), _patience(), _work_folder(title, target) as work:
             log.info(f"Downloading {title} to '{target}' ...")
             fetch(work)
-            for item in work.iterdir():
-                if not (target / item.name).exists():
-                    item.rename(target / item.name)
+            new = [item for item in work.iterdir() if not (target / item.name).exists()]
+            for item in new:
+                item.rename(target / item.name)
     except Exception as error:  # a network fails in many ways; none of them is ours to raise
         return _reason(error)
     return "nothing usable came"
