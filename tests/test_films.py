@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 
@@ -12,6 +13,8 @@ from PIL import Image, ImageSequence
 
 import gan_lab
 from gan_lab import interpolate, timelapse
+from gan_lab.common.errors import GanLabError
+from gan_lab.media.films import save_film
 from gan_lab.media.images import to_uint8
 from gan_lab.media.run_grids import read_samples
 from gan_lab.train import main
@@ -112,6 +115,47 @@ def test_a_video_is_read_by_another_library(run, tmp_path):
         assert np.abs(frames[at, :, :, 0] - expected).mean() < 3
         assert np.abs(frames[at - 2, :, :, 0] - expected).mean() > 3 or at == 0
     assert [file.name for file in tmp_path.iterdir()] == ["walk.mp4"]
+
+
+def test_colours_of_a_video(tmp_path):
+    pytest.importorskip("av")
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 60), (30, 60, 90), (255, 255, 255)]
+    frame = np.zeros((64, 33 * len(colours), 3), np.uint8)
+    for index, colour in enumerate(colours):
+        frame[:, 33 * index : 33 * index + 33] = colour
+    save_film([Image.fromarray(frame)] * 3, tmp_path / "x.mp4", fps=12.5)
+    frames, about = video(tmp_path / "x.mp4")
+    assert about["fps"] == 12.5
+    assert "smpte170m" in about["pix_fmt"], "players are told how the colours were converted"
+    for index, colour in enumerate(colours):
+        assert np.abs(frames[2, 32, 33 * index + 16] - colour).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_a_film_that_finds_no_room_leaves_what_was_there(
+    run, tmp_path, monkeypatch, capsys, suffix
+):
+    out = tmp_path / f"walk{suffix}"
+    out.write_bytes(b"mine")
+
+    @contextlib.contextmanager
+    def full(path):
+        raise OSError(28, "No space left on device")
+        yield
+
+    monkeypatch.setattr("gan_lab.media.films.whole_file", full)
+    command = [f"run={run}", "seeds=1,2", "frames=2", f"out={out}", "overwrite=true"]
+    assert interpolate.main(command) == 1
+    assert f"out={out}: the walk cannot be written ([Errno 28]" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+
+
+def test_a_film_that_an_encoder_refuses_is_a_sentence(tmp_path):
+    pytest.importorskip("av")
+    wide = Image.new("RGB", (20_000, 2))
+    with pytest.raises(GanLabError, match=r"x.mp4: mp4 cannot hold this film"):
+        save_film([wide, wide], tmp_path / "x.mp4", fps=5)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_picture_shows_all_steps_of_each_walk(uniform, tmp_path):

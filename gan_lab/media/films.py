@@ -20,6 +20,7 @@ MOVING = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
 FILMS = (VIDEO, *MOVING)
 
 FASTEST = 60.0  # frames per second; browsers slow a GIF down from 50 on
+SMPTE_170M = 6  # H.273's number of the matrix that is also called BT.601
 _H264 = {"crf": "16", "preset": "medium"}  # small pixels need more than the usual quality
 
 
@@ -60,28 +61,25 @@ def save_film(frames: Iterable[Image.Image], path: Path, *, fps: float, hold: fl
         OSError: where the disk refuses.
     """
     check_film(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = BytesIO()
     if path.suffix.lower() == VIDEO:
-        _save_video(frames, path, fps=fps, hold=hold)
-        return
-    pictures, content = list(frames), BytesIO()
-    times = _milliseconds(len(pictures), fps=fps, hold=hold)
-    kind = MOVING[path.suffix.lower()]
-    quality = {"lossless": True} if kind == "WEBP" else {}
-    try:
-        pictures[0].save(
-            content,
-            kind,
-            save_all=True,
-            append_images=pictures[1:],
-            duration=times,
-            loop=0,
-            **quality,
-        )
-    except (OSError, ValueError, OverflowError) as error:
-        raise GanLabError(f"{path}: {kind} cannot hold this film ({first_line(error)}).") from error
+        _write_video(frames, content, path, fps=fps, hold=hold)
+    else:
+        _write_moving(list(frames), content, path, fps=fps, hold=hold)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         file.write(content.getbuffer())
+
+
+def _write_moving(
+    frames: list[Image.Image], content: BytesIO, path: Path, *, fps: float, hold: float
+) -> None:
+    kind, times = MOVING[path.suffix.lower()], _milliseconds(len(frames), fps=fps, hold=hold)
+    how = {"duration": times, "loop": 0} | ({"lossless": True} if kind == "WEBP" else {})
+    try:
+        frames[0].save(content, kind, save_all=True, append_images=frames[1:], **how)
+    except (OSError, ValueError, OverflowError) as error:
+        raise GanLabError(f"{path}: {kind} cannot hold this film ({first_line(error)}).") from error
 
 
 def _milliseconds(count: int, *, fps: float, hold: float) -> list[int]:
@@ -92,20 +90,27 @@ def _milliseconds(count: int, *, fps: float, hold: float) -> list[int]:
     return times
 
 
-def _save_video(frames: Iterable[Image.Image], path: Path, *, fps: float, hold: float) -> None:
+def _write_video(
+    frames: Iterable[Image.Image], content: BytesIO, path: Path, *, fps: float, hold: float
+) -> None:
     """H.264 in its most widely played form: even sides, half the colour's resolution."""
     import av
 
-    rate = Fraction(fps).limit_denominator(1000)
-    with whole_file(path) as file, av.open(file, "w", format="mp4") as film:
-        stream = film.add_stream("libx264", rate=rate, options=_H264)
-        stream.pix_fmt = "yuv420p"
-        for index, frame in enumerate(_held(frames, round(hold * fps))):
-            even = _even(frame)
-            if index == 0:
-                stream.width, stream.height = even.size
-            film.mux(stream.encode(av.VideoFrame.from_image(even)))
-        film.mux(stream.encode())
+    try:
+        with av.open(content, "w", format="mp4") as film:
+            rate = Fraction(fps).limit_denominator(1000)
+            stream = film.add_stream("libx264", rate=rate, options=_H264)
+            stream.pix_fmt = "yuv420p"
+            # As the frames are converted: without it players take the colours of large films for those of HDTV.
+            stream.codec_context.colorspace = SMPTE_170M
+            for index, frame in enumerate(_held(frames, round(hold * fps))):
+                even = _even(frame)
+                if index == 0:
+                    stream.width, stream.height = even.size
+                film.mux(stream.encode(av.VideoFrame.from_image(even)))
+            film.mux(stream.encode())
+    except av.FFmpegError as error:
+        raise GanLabError(f"{path}: mp4 cannot hold this film ({first_line(error)}).") from error
 
 
 def _held(frames: Iterable[Image.Image], more: int) -> Iterator[Image.Image]:
