@@ -17,7 +17,7 @@ class Metric:
     Attributes:
         name: such as small_frechet.
         last: the value at the end.
-        best: the lowest value.
+        best: the lowest value after training began.
         best_kimg: thousands of images seen when it was found.
     """
 
