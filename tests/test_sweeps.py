@@ -126,7 +126,7 @@ def test_a_job_of_an_unknown_sweeper_knows_its_number_alone():
 
 
 def test_the_end_names_the_best_of_each_protocol_and_what_has_failed(tmp_path, capsys):
-    """Jobs on two data sets have two tables; a job that was measured before its first round alone wins none."""
+    """Jobs on two data sets have two tables; a job that has failed wins none, and a sweeper is told infinity."""
     other = {**PROTOCOL, "data": "mnist"}
     write_run(
         tmp_path / "0", metrics=[200, 30], overrides=["seed=0"], config={"seed": 0, "max_kimg": 10}

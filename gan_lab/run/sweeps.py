@@ -34,17 +34,19 @@ def conclude_sweep(folder: Path) -> list[str]:
     picture = compare([folder])
     for line in best_of(runs):
         sys.stdout.write(f"{printable(line)}\n")
-    sys.stdout.write(f"  curves    {picture}\n")
-    return [run.path.name for run in runs if run.read_status().get("state") == "failed"]
+    sys.stdout.write(f"  curves    {printable(str(picture))}\n")
+    return [run.path.name for run in runs if _failed(run)]
 
 
 def best_of(runs: Sequence[RunFolder]) -> list[str]:
-    """Lines on the run with the lowest last value, one block for each metric and protocol."""
+    """Lines on the run with the lowest last value that has not failed, one block for each metric and protocol."""
     lines: list[str] = []
     for table in tables_of(runs):
-        first = table.results[0]
-        if not math.isfinite(first.last):
+        good = [one for one in table.results if one.kimg and math.isfinite(one.last)]
+        good = [one for one in good if not _failed(runs[one.run])]
+        if not good:
             continue
+        first = good[0]
         run, name = runs[first.run], table.metric.removeprefix("metric/")
         lines += ["", f"Best by {name} at the end, {first.last:.4g}: {run.path}"]
         if again := repeat(run):
@@ -52,6 +54,10 @@ def best_of(runs: Sequence[RunFolder]) -> list[str]:
         if further := go_on(run):
             lines.append(f"  go on     {further}")
     return lines
+
+
+def _failed(run: RunFolder) -> bool:
+    return run.read_status().get("state") == "failed"
 
 
 def repeat(run: RunFolder) -> str:
