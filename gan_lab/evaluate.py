@@ -17,7 +17,7 @@ if __name__ == "__main__":
 import hydra
 from omegaconf import DictConfig
 
-from gan_lab.common.durations import refuse_endless
+from gan_lab.common.durations import in_words, refuse_endless
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options, user_keys
@@ -25,6 +25,7 @@ from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
 from gan_lab.config.stored import refuse_outside
+from gan_lab.process.progress import loading, phase
 from gan_lab.storage.origin import made_here
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     Returns:
         Values with everything they depend on, and the JSON file that holds the same.
     """
-    from gan_lab.assembly.build import build_source
-    from gan_lab.generation.pretrained import load
+    with loading():
+        from gan_lab.assembly.build import build_source
+        from gan_lab.generation.pretrained import load
 
     allowed = list(options.get("allow_targets", ()))
     metric = _metric(options["metrics"], allowed, keys)
@@ -116,8 +118,9 @@ def _score(model: Pretrained, metric: Any, source: Any) -> Any:
     sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
     seconds = metric.estimate_seconds(sample)
     refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
-    log.info(f"This will take about {seconds:.0f} s.")
-    return metric.score(sample)
+    log.info(f"This will take about {in_words(seconds)}.")
+    with phase("Evaluation", total=metric.num_samples) as shown:
+        return metric.score(sample, advance=shown.advance)
 
 
 def _write(out: Path, result: Mapping[str, Any]) -> None:

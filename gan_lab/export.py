@@ -22,6 +22,7 @@ from gan_lab.config.after import plain_options
 from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
+from gan_lab.process.progress import loading, phase
 
 OPTIONS = {
     "run": Field(str),
@@ -53,8 +54,9 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
     Raises:
         GanLabError: one sentence; a file that was there before is untouched.
     """
-    from gan_lab.generation.exporting import FORMATS, export, require
-    from gan_lab.generation.pretrained import load
+    with loading():
+        from gan_lab.generation.exporting import FORMATS, export, require
+        from gan_lab.generation.pretrained import load
 
     require(options["format"])
     allowed = options.get("allow_targets", ())
@@ -70,7 +72,8 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
         raise ConfigError(
             f"out={out}: a file is there already; choose another name, or set overwrite=true."
         )
-    difference = export(model.generator, out, format=options["format"])
+    with phase("Writing and checking the file"):
+        difference = export(model.generator, out, format=options["format"])
     dim = model.generator.latent_dim
     words = (
         f"latents: float32 (N, {dim}), standard normal numbers; images: float32 in [-1, 1]. "

@@ -22,6 +22,7 @@ from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
 from gan_lab.config.seeds import seeds_of, short_name
+from gan_lab.process.progress import counted, loading, phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +67,14 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     Raises:
         GanLabError: one sentence; samples that were there before are untouched.
     """
-    import torch
+    with loading():
+        import torch
 
-    from gan_lab.assembly.sizes import refuse_too_many
-    from gan_lab.generation.pretrained import load
-    from gan_lab.media.folders import write_folder
-    from gan_lab.media.grids import save_grid
-    from gan_lab.media.images import enlarged
+        from gan_lab.assembly.sizes import refuse_too_many
+        from gan_lab.generation.pretrained import load
+        from gan_lab.media.folders import write_folder
+        from gan_lab.media.grids import save_grid
+        from gan_lab.media.images import enlarged
 
     seeds = None if options["seeds"] is None else seeds_of(options["seeds"])
     count = options["num"] if seeds is None else len(seeds)
@@ -91,12 +93,14 @@ def save_samples(options: Mapping[str, Any]) -> Path:
         refuse_too_many(option, at_once, shape=(channels, height * scale, width * scale))
     batches = _batches(model, options, seeds)
     try:
-        if single:
-            images = torch.cat([batch.cpu() for batch in batches])
-            save_grid(images, out, columns=options["columns"], scale=scale)
-        else:
-            large = (enlarged(batch, scale) for batch in batches)
-            write_folder(large, out, overwrite=options["overwrite"])
+        with phase("Drawing samples", total=count) as shown:
+            batches = counted(batches, shown)
+            if single:
+                images = torch.cat([batch.cpu() for batch in batches])
+                save_grid(images, out, columns=options["columns"], scale=scale)
+            else:
+                large = (enlarged(batch, scale) for batch in batches)
+                write_folder(large, out, overwrite=options["overwrite"])
     except OSError as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
     return out

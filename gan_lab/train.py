@@ -29,6 +29,7 @@ from gan_lab.config.paths import HYDRA_FOLDERS, quote
 from gan_lab.config.permission import guard_environment
 from gan_lab.config.resume import Command, command_of_resumed_run
 from gan_lab.config.sentences import sentence
+from gan_lab.process.progress import loading
 from gan_lab.process.threads import starting
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 @around_hydra
 def job(config: DictConfig) -> float | None:
     """One run, or one job of a multirun; returns its metric."""
-    from gan_lab.run.jobs import run_job
+    with loading():
+        from gan_lab.run.jobs import run_job
 
     return run_job(config)
 

@@ -31,7 +31,7 @@ def test_a_run_that_would_take_a_year_says_so(tmp_path):
     said = next((text for text in run.stderr if text.startswith("Warning: At this pace")), "")
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=120)
-    assert " days; stop it with Ctrl-C" in said
+    assert " days here; stop it with Ctrl-C" in said
     assert "max_kimg" in said
     assert run.returncode == 128 + signal.SIGTERM
 

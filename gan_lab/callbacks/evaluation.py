@@ -10,6 +10,7 @@ from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.engine.clock import Clock
 from gan_lab.generation.sampling import EVALUATION_SEED, Sampler
+from gan_lab.process.progress import phase
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
@@ -48,23 +49,27 @@ class Evaluation(AfterRound):
         """Score, record the value with its protocol, and note it; a signal cancels it between two batches."""
         metric = self.run.metric
         assert metric is not None
-        score = metric.score(
-            Sampler(
-                module,
-                module.averaged_networks(),
-                seed=EVALUATION_SEED,
-                batch_norm=metric.batch_norm,
-            ),
-            lambda: self.run.interrupts.pending is not None,
-        )
+        with phase("Evaluation", total=metric.num_samples, often=True) as shown:
+            score = metric.score(
+                Sampler(
+                    module,
+                    module.averaged_networks(),
+                    seed=EVALUATION_SEED,
+                    batch_norm=metric.batch_norm,
+                ),
+                lambda: self.run.interrupts.pending is not None,
+                advance=shown.advance,
+            )
         if score is None:
             return
         self.run.paused += score.seconds
+        self.run.evaluated += score.seconds
+        self.run.evaluation_seconds = score.seconds
         self.record(module.clock, score)
         value = score.values[metric.key]
         self.run.scores.note(value, module.clock.images_seen)
         name = metric.key.removeprefix("metric/")
-        self.run.shown["metric"] = f"{name} {value:.4g}"
+        self.run.shown["metric"] = f"{name} {value:.4g} at {module.clock.kimg:.0f} kimg"
         log.info(f"kimg {module.clock.kimg:8.1f}  {name} {value:.4g}  ({score.seconds:.1f} s)")
 
     def record(self, clock: Clock, score: Score) -> None:

@@ -26,6 +26,8 @@ class RunState:
         metric: prepared before training; None without metrics.
         scores: what evaluations found.
         paused: seconds since the last record that went into something else than training.
+        evaluated: seconds that all evaluations so far have taken.
+        evaluation_seconds: what one evaluation takes, estimated or, once there was one, measured.
         shown: short texts beside the losses, such as the last metric, by who wrote them.
     """
 
@@ -37,6 +39,8 @@ class RunState:
     metric: Metric | None = None
     scores: Scores = field(default_factory=Scores)
     paused: float = 0.0
+    evaluated: float = 0.0
+    evaluation_seconds: float = 0.0
     shown: dict[str, str] = field(default_factory=dict)
 
     def measure_with(self, metric: Metric) -> None:

@@ -13,6 +13,7 @@ from gan_lab.engine.clock import KIMG, Clock
 from gan_lab.generation.sampling import Sampler
 from gan_lab.media.grids import columns_of
 from gan_lab.media.run_grids import save_reals, save_run_grid
+from gan_lab.process.progress import phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,8 @@ class Samples(AfterRound):
         """Save a grid of the averaged generator."""
         clock = module.clock
         path = self.run.folder.samples / grid_name(clock.images_seen)
-        images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.num)
+        with phase("Drawing a grid of samples", often=True):
+            images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.num)
         if self._save(path, partial(save_run_grid, images, self.row, kimg=clock.kimg)):
             self.run.reporter.picture(clock, "samples", path)
 

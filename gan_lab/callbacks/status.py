@@ -1,8 +1,7 @@
-"""The log of training: values every so many rounds, and a bar or plain lines for people."""
+"""The log of training: values every so many rounds, for records and for people."""
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Mapping
@@ -13,24 +12,17 @@ import torch
 
 from gan_lab.callbacks.base import AfterRound
 from gan_lab.callbacks.run_state import RunState
-from gan_lab.common.durations import long_run
+from gan_lab.callbacks.training_block import TrainingBlock
 from gan_lab.common.errors import GanLabError
 from gan_lab.engine.clock import KIMG, Clock
-from gan_lab.process import console
+from gan_lab.process.display import display
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
 
-log = logging.getLogger(__name__)
-
-LINE_SECONDS = 10.0
-BAR_SECONDS = 0.1
-
 
 class Status(AfterRound):
-    """Reads the meter every `every_rounds` rounds, records the means, and shows them.
-
-    On a terminal a live bar, drawn at most ten times a second; elsewhere a line at most every ten seconds.
+    """Reads the meter every `every_rounds` rounds, records the means, and has training shown (training_block.py).
 
     Args:
         run: where records go, and what is shown.
@@ -40,14 +32,14 @@ class Status(AfterRound):
     def __init__(self, *, run: RunState, every_rounds: int) -> None:
         self.run = run
         self.every_rounds = every_rounds
-        self.terminal = console.is_terminal()
-        self._shown = -math.inf
-        self._warned = False
+        self.block: TrainingBlock | None = None
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start the stopwatch."""
+        """Start the stopwatch, and show how training stands from now on."""
         del trainer
         self._mark(pl_module.clock)
+        self.block = TrainingBlock(self.run, pl_module)
+        display.show(self.block)
 
     def _mark(self, clock: Clock) -> None:
         self._since = time.perf_counter()
@@ -66,8 +58,8 @@ class Status(AfterRound):
         values |= self.speed(module)
         self.run.reporter.record(clock, values)
         stop_at_divergence(values, clock)
-        if time.perf_counter() - self._shown >= (BAR_SECONDS if self.terminal else LINE_SECONDS):
-            self.show(clock, values)
+        if self.block is not None:
+            self.block.values = values
 
     def speed(self, module: AdversarialModule) -> dict[str, float]:
         """Images per second since the last record, and the peak of a GPU's memory; starts the stopwatch again."""
@@ -80,39 +72,28 @@ class Status(AfterRound):
             known["memory/peak_gb"] = torch.cuda.max_memory_allocated() / 2**30
         return known
 
-    def show(self, clock: Clock, values: Mapping[str, float]) -> None:
-        """Draw the bar or write a plain line."""
-        self._shown = time.perf_counter()
-        speed = values["speed/images_per_s"]
-        losses = "  ".join(
-            f"{'D' if k == 'loss/discriminator' else 'G' if k == 'loss/generator' else k[5:]} {v:.3f}"
-            for k, v in values.items()
-            if k.startswith("loss/") and k.count("/") == 1
-        )
-        left = self.run.stop.seconds_left(clock, speed)
-        if (said := long_run(left)) and not self._warned:
-            self._warned = True
-            log.warning(f"Warning: {said}")
-        parts = [f"kimg {clock.kimg:8.1f}", f"{speed:7.0f} images/s"]
-        if left is not None:
-            parts.append(f"left {clock_text(left)}")
-        parts += [losses, *self.run.shown.values()]
-        text = "  ".join(part for part in parts if part)
-        if self.terminal:
-            filled = int((self.run.stop.share(clock) or 0.0) * 20)
-            text = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
-        console.show(text)
-
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Record the rounds since the last record."""
         del trainer
         if pl_module.clock.iteration % self.every_rounds and pl_module.meter:
             self.after_round(pl_module)
-        console.clear()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Show the last state where plain lines are written."""
+        del trainer, pl_module
+        if self.block is not None:
+            display.tell(self.block)
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Take the block away."""
+        del trainer, pl_module, stage
+        if self.block is not None:
+            display.end(self.block)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Lose no record that could not be written before."""
-        del trainer, pl_module, exception
+        self.teardown(trainer, pl_module, "fit")
+        del exception
         # Where the disk is full this fails too, and the cause is what people need to read.
         with suppress(Exception):
             self.run.folder.flush()
@@ -129,10 +110,3 @@ def stop_at_divergence(values: Mapping[str, float], clock: Clock) -> None:
                 "diverged. The last checkpoint is from before; lower the learning rates, or set "
                 "optimizer.<player>.clip_norm=1."
             )
-
-
-def clock_text(seconds: float) -> str:
-    """Seconds as 1:02:03 or 2:03."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

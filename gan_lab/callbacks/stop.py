@@ -61,3 +61,17 @@ class Stop:
                 per_round = clock.images_seen / clock.iteration
                 left = min(left, (self.max_rounds - clock.iteration) * per_round / images_per_s)
         return max(left, 0.0) if left < math.inf else None
+
+    def seconds_of_time_left(self) -> float:
+        """Seconds to the limit of time; infinite without one."""
+        return max(self.max_seconds - (time.perf_counter() - self.started), 0.0)
+
+    def last_image(self, per_round: float | None) -> float | None:
+        """How many images will have been seen at the end; None where only the time limits the run.
+
+        Args:
+            per_round: images of a round; None where that is not known.
+        """
+        rounds = self.max_rounds * per_round if per_round else math.inf
+        end = min(self.max_images, rounds)
+        return end if end < math.inf else None

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ from gan_lab.config.sweeps import begun
 from gan_lab.process.console import speaking
 from gan_lab.process.interrupts import Interrupted, Interrupts
 from gan_lab.process.memory import enough_memory
+from gan_lab.process.progress import phase
+from gan_lab.process.ranks import may_be_another
 from gan_lab.process.threads import starting
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,12 @@ Returned = TypeVar("Returned")
 
 # Failures of a multirun's jobs in this process, told at the end by the exit code.
 failed_jobs: list[str] = []
+
+# What is shown until the first job begins.
+_before_job = ExitStack()
+
+# Flags that are answered without a job.
+ANSWERS = {"help", "hydra_help", "version", "cfg", "info", "shell_completion"}
 
 # What ended the single job of this process, handed around Hydra.
 _ended: list[Exception] = []
@@ -48,6 +56,7 @@ def around_hydra(function: Callable[[Any], Returned]) -> Callable[[Any], Returne
     @functools.wraps(function)
     def job(config: Any) -> Returned | None:
         hydra = HydraConfig.get()
+        _before_job.close()
         folder, several = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
         try:
             together = str(folder.parent.absolute()) if several else None
@@ -111,6 +120,9 @@ def _run(
         if (said := answer(line, root)) is not None:
             sys.stdout.write(said)
             return 0
+        if not (line.sweep or ANSWERS & set(line.flags) or may_be_another()):
+            # Its plain line would be one more than a log needs.
+            _before_job.enter_context(phase("Reading the configuration", at_once=True, often=True))
         line = prepare(line)
         check_choices_of(line, root)
         sys.argv = [name, *line.arguments()]
@@ -126,6 +138,7 @@ def _run(
         return _fail(f"{error.filename or type(error).__name__}: {error.strerror or error}", 1)
     finally:
         sys.argv = before
+        _before_job.close()
     if failed_jobs:
         return _fail(f"{len(failed_jobs)} of the jobs failed: {', '.join(failed_jobs)}.", 1)
     return 0

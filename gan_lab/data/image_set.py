@@ -51,8 +51,12 @@ class ImageSet:
     notes: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
-        """Return what is to be said of the set at every start: number, classes with counts, notes."""
-        told = [f"{self.name} ({self.split}): {len(self):,} images"]
+        """Return what is to be said of the set at every start: number, size, classes with counts, notes."""
+        channels, height, width = self.images.shape[1:]
+        kind = "grey" if channels == 1 else "colour"
+        told = [
+            f"{self.name} ({self.split}): {len(self):,} images, {width}x{height} pixels, {kind}"
+        ]
         if self.labels is not None and self.classes:
             counts = self.labels.bincount(minlength=len(self.classes)).tolist()
             told.append(_classes(list(zip(self.classes, counts, strict=True))))

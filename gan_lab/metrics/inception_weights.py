@@ -17,6 +17,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from gan_lab.common.errors import WeightsError
 from gan_lab.common.paths import user_path
+from gan_lab.process.progress import phase
 
 FULL = "inception-2015-12-05"
 FULL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -120,7 +121,7 @@ def _data_folders() -> list[Path]:
 def _download(target: Path) -> InceptionWeights:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _no_endless_wait():
+        with phase("Downloading the Inception weights (91 MB)"), _no_endless_wait():
             torch.hub.download_url_to_file(
                 URL_INCEPTION_V3, str(target), hash_prefix=FULL_SHA256, progress=False
             )

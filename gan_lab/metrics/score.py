@@ -19,6 +19,7 @@ from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.statistics import statistics_of_reals
 from gan_lab.metrics.timing import seconds_per_image
+from gan_lab.process.progress import phase
 
 Sample = Callable[[int, int], Tensor]
 
@@ -122,7 +123,8 @@ class Metric:
             )
         self.batch_size = self._fixed_batch_size or BATCH_SIZES[device.type]
         with untouched_randomness(device):
-            self.extractor = self.make_extractor(device)
+            with phase("Loading the weights of the metric"):
+                self.extractor = self.make_extractor(device)
             images = source.load(self.split)
             keep = self.kernel_keep
             reals = statistics_of_reals(
@@ -141,14 +143,20 @@ class Metric:
     def estimate_seconds(self, sample: Sample) -> float:
         """Time few images and extrapolate to `num_samples`; the distance itself is not in it."""
         extract = self.extractor.features
-        with untouched_randomness(self.extractor.device), torch.no_grad():
+        quiet = untouched_randomness(self.extractor.device)
+        with phase("Timing an evaluation"), quiet, torch.no_grad():
             seconds = seconds_per_image(
                 lambda count: extract(to_uint8(sample(0, count))),
                 min(self.batch_size, self.num_samples),
             )
         return seconds * self.num_samples
 
-    def score(self, sample: Sample, cancelled: Callable[[], bool] = lambda: False) -> Score | None:
+    def score(
+        self,
+        sample: Sample,
+        cancelled: Callable[[], bool] = lambda: False,
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> Score | None:
         """Score images 0 .. num_samples - 1 of `sample`, which maps (start, count) to images.
 
         Random states are left as they were found. A value is NaN where an image was not finite.
@@ -156,6 +164,7 @@ class Metric:
         Args:
             sample: gives float images (count, C, H, W) in [-1, 1].
             cancelled: asked before each batch.
+            advance: told how many images were scored, after each batch.
 
         Returns:
             Values, protocol and seconds; None if cancelled.
@@ -176,6 +185,7 @@ class Metric:
                 self.frechet.add(features)
                 if self.kernel:
                     self.kernel.add(features)
+                advance(count)
         values = self._values() if bool(finite) else dict.fromkeys(self._keys(), math.nan)
         return Score(values, dict(self.protocol), time.perf_counter() - start)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.common.durations import in_words
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.store import cache_root
 from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.isolation import untouched_randomness
 from gan_lab.metrics.timing import seconds_per_image
-from gan_lab.process.progress import progress
+from gan_lab.process.progress import phase
 from gan_lab.storage.seals import DamagedFileError, sealed, sealed_file
 
 log = logging.getLogger(__name__)
@@ -119,9 +119,10 @@ def _compute(
     outer = total.new_zeros(extractor.dim, extractor.dim)
     rows = [torch.zeros(0, extractor.dim)]
     parts = list(zip(chosen.split(batch_size), kept.split(batch_size), strict=True))
-    with untouched_randomness(extractor.device), ExitStack() as shown:
+    title = "Statistics of the reals"
+    with untouched_randomness(extractor.device), phase(title, total=len(chosen)) as shown:
         first = pixels.index_select(0, parts[0][0])
-        advance = _announce(extractor, first, len(chosen), shown)
+        shown.leaves = _announce(extractor, first, len(chosen))
         for part, keeping in parts:
             # index_select: plain indexing of bytes is eight times as slow on a CPU.
             features = extractor.features(pixels.index_select(0, part))
@@ -130,22 +131,20 @@ def _compute(
             exact = features.to(extractor.exact_device).double()
             total += exact.sum(dim=0)
             outer += exact.T @ exact
-            advance(len(part))
+            shown.advance(len(part))
     return Statistics(len(chosen), total.cpu(), outer.cpu(), torch.cat(rows))
 
 
-def _announce(
-    extractor: Extractor, first: Tensor, count: int, shown: ExitStack
-) -> Callable[[int], object]:
-    """Time few images; if all will take long, say so and return the progress bar's advance."""
+def _announce(extractor: Extractor, first: Tensor, count: int) -> bool:
+    """Time few images; if all will take long, say so, and return whether they will."""
     seconds = count * seconds_per_image(lambda few: extractor.features(first[:few]), len(first))
     if seconds < ANNOUNCED_SECONDS:
-        return lambda _: None
+        return False
     log.info(
-        f"Statistics of {count:,} real images are computed once and kept; this takes about "
-        f"{seconds:.0f} s (metrics.num_reals bounds it)."
+        f"Statistics of {count:,} real images are computed once and kept; this takes about {in_words(seconds)} here. "
+        "metrics.num_reals takes fewer of them, metrics=small a smaller network."
     )
-    return shown.enter_context(progress(count, "features of reals"))
+    return True
 
 
 def _read(path: Path, dim: int) -> Statistics | None:

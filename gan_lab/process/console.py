@@ -1,4 +1,4 @@
-"""What is said to people: by `logging` to the terminal and to a run's train.log, and one line that is drawn anew.
+"""What is said to people: by `logging` to the terminal and to a run's train.log.
 
 Any module says something with `logging.getLogger(__name__).info(sentence)`. Here is where it goes. Libraries' own
 loggers are not touched.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.common.texts import printable
+from gan_lab.process.display import display
 from gan_lab.process.streams import guarded_streams
 
 LOGGER = logging.getLogger("gan_lab")
@@ -21,42 +22,11 @@ EARLY = 1000  # records kept for a train.log that is not open yet
 
 
 class Terminal(logging.Handler):
-    """Plain lines on the error stream, where they do not mix with results; below them at most one live line."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.quiet = False
-        self._width = 0
+    """Plain lines on the error stream, where they do not mix with results, above what is drawn there."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's sentence, under the live line if there is one."""
-        if not self.quiet:
-            self.clear()
-            self._write(self.format(record) + "\n")
-
-    def show(self, text: str) -> None:
-        """Draw the live line anew on a terminal; elsewhere write a plain line."""
-        if self.quiet:
-            return
-        self.acquire()
-        try:
-            drawn = is_terminal()
-            self._write("\r" + text.ljust(self._width) if drawn else text + "\n")
-            self._width = len(text) if drawn else 0
-        finally:
-            self.release()
-
-    def clear(self) -> None:
-        """End the live line."""
-        if self._width:
-            self._write("\n")
-            self._width = 0
-
-    @staticmethod
-    def _write(text: str) -> None:
-        with suppress(OSError, ValueError):  # a stream that is not ours may be lost too
-            sys.stderr.write(text)
-            sys.stderr.flush()
+        """Write the record's sentence."""
+        display.say(self.format(record))
 
 
 class RunLog(logging.FileHandler):
@@ -103,28 +73,29 @@ _terminal.setFormatter(Printable())
 
 
 @contextmanager
-def speaking(*, quiet: bool = False) -> Iterator[None]:
+def speaking(*, quiet: bool = False, side_by_side: bool = False) -> Iterator[None]:
     """Bring to people what is said meanwhile, over streams that cannot fail; may be nested.
 
     Args:
         quiet: whether nothing shall be shown (ranks other than 0).
+        side_by_side: whether other processes write to the same terminal, so that none may draw on it.
     """
-    before = LOGGER.level, LOGGER.propagate, _terminal.quiet
+    before = LOGGER.level, LOGGER.propagate
     with guarded_streams():
         outermost = _terminal not in LOGGER.handlers
         LOGGER.setLevel(logging.INFO)
         LOGGER.propagate = False
-        _terminal.quiet = quiet or (_terminal.quiet and not outermost)
+        shown = display.open(quiet=quiet, plain=side_by_side)
         if outermost:
             LOGGER.addHandler(_terminal)
         try:
             yield
         finally:
-            level, LOGGER.propagate, _terminal.quiet = before
-            LOGGER.setLevel(level)
+            LOGGER.setLevel(before[0])
+            LOGGER.propagate = before[1]
             if outermost:
                 LOGGER.removeHandler(_terminal)
-                _terminal.clear()
+            display.back_to(shown)
 
 
 class Conversation:
@@ -132,11 +103,12 @@ class Conversation:
 
     Args:
         quiet: whether this run says nothing on the terminal (ranks other than 0).
+        side_by_side: whether other jobs write to the same terminal.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, side_by_side: bool = False) -> None:
         self._handler: logging.Handler = Early()
-        self._speaking = speaking(quiet=quiet)
+        self._speaking = speaking(quiet=quiet, side_by_side=side_by_side)
 
     def __enter__(self) -> Conversation:
         self._speaking.__enter__()
@@ -161,21 +133,3 @@ class Conversation:
         with suppress(OSError):
             self._handler.close()
         self._speaking.__exit__(kind, error, trace)
-
-
-def show(text: str) -> None:
-    """Show how far something is: one live line on a terminal, plain lines elsewhere; not for train.log."""
-    _terminal.show(text)
-
-
-def clear() -> None:
-    """End the live line."""
-    _terminal.clear()
-
-
-def is_terminal() -> bool:
-    """Whether a person may be watching."""
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, OSError, ValueError):
-        return False

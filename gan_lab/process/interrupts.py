@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -21,6 +22,9 @@ EXIT_CODES = {
 
 # The signals that have ended a run of this process.
 _ending: list[int] = []
+
+# What is done before a process ends in the handler of a signal: a bar that is drawn must go.
+before_the_end: list[Callable[[], None]] = []
 
 
 class Interrupted(BaseException):
@@ -107,6 +111,9 @@ def end_at_signals() -> None:
 
 def _end_now(number: int) -> NoReturn:
     """End the process where nothing can be lost."""
+    for act in before_the_end:
+        with suppress(Exception):
+            act()
     with suppress(OSError):  # nobody may be there to read it
         os.write(2, f"{Interrupted(number)}\n".encode())
     os._exit(EXIT_CODES[signal.Signals(number)])

@@ -50,6 +50,12 @@ class Ranks:
         return replace(self, rank=self.rank + local, local=local)
 
 
+def may_be_another(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a launcher may have started this process as another rank than the first; asked before that is known."""
+    known = os.environ if environment is None else environment
+    return any(known.get(name, "") not in ("", "0") for name in ("RANK", "SLURM_PROCID"))
+
+
 def ranks_of(devices: int, nodes: int = 1, environment: Mapping[str, str] | None = None) -> Ranks:
     """Find this process' place.
 

@@ -7,7 +7,7 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -29,6 +29,9 @@ class Guarded:
     def __init__(self, stream: TextIO, *, waits: bool) -> None:
         self.stream = stream
         self.waits = waits
+        self.above: Callable[[str], None] | None = (
+            None  # takes what is written while a block is drawn
+        )
         self._full = False
         self._way = None if waits else own_way(stream.fileno())
 
@@ -37,7 +40,14 @@ class Guarded:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write what can be written; returns the length of the whole text."""
+        """Write what can be written, above a block that is drawn; returns the length of the whole text."""
+        if self.above is None:
+            return self.put(text)
+        self.above(text)
+        return len(text)
+
+    def put(self, text: str) -> int:
+        """Write what can be written, where the cursor is."""
         try:
             if self._way is None:
                 self.stream.write(text)

@@ -14,6 +14,7 @@ from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import fitting_batch
 from gan_lab.generation.sampling import Sampler
+from gan_lab.process.progress import phase
 from gan_lab.run.known_data import compare_images, identity_of
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ def load_images(
         ConfigError: if they are others than the run was trained on.
         DataError: if they cannot be read.
     """
-    images: ImageSet = source.load(source.splits[0])
+    with phase("Reading the images"):
+        images: ImageSet = source.load(source.splits[0])
     for sentence in images.sentences():
         log.info(sentence)
     if resumed:
@@ -68,8 +70,8 @@ def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageDat
     )
 
 
-def prepare_metric(game: Any, source: Any, metric: Any, *, device: str) -> None:
-    """Find weights, compute statistics of the reals, say how long evaluation will take.
+def prepare_metric(game: Any, source: Any, metric: Any, *, device: str) -> float:
+    """Find weights, compute statistics of the reals, find how many seconds an evaluation will take.
 
     Raises:
         ConfigError: if an evaluation would take too long.
@@ -82,4 +84,4 @@ def prepare_metric(game: Any, source: Any, metric: Any, *, device: str) -> None:
     sampler = Sampler(game.to(place), game.averaged_networks())
     seconds = metric.estimate_seconds(sampler)
     refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
-    log.info(f"An evaluation of {metric.num_samples:,} samples will take about {seconds:.0f} s.")
+    return float(seconds)

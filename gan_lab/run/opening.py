@@ -19,6 +19,7 @@ from gan_lab.process.machine import Machine
 from gan_lab.process.threads import Threads
 from gan_lab.run.asked import Asked
 from gan_lab.run.resuming import settle
+from gan_lab.run.words import how_to_go_on
 from gan_lab.storage.environment import describe_environment, other_threads
 from gan_lab.storage.files import remove_leftovers, write_whole
 from gan_lab.storage.origin import made_here, seal
@@ -84,6 +85,7 @@ def noting_a_failure(folder: RunFolder) -> Iterator[None]:
     except Interrupted as stop:
         with suppress(GanLabError):
             folder.write_status(state="interrupted", reason=stop.name)
+        log.info(how_to_go_on(folder))
         raise
     except Exception as error:
         # Where the disk is full this fails too, and the cause is what people need to read.

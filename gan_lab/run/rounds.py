@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gan_lab.callbacks.forecast import Forecast
 from gan_lab.callbacks.hooks import unheard
 from gan_lab.callbacks.limits import Limits
 from gan_lab.callbacks.run_state import RunState
@@ -27,7 +28,7 @@ def play_rounds(
 ) -> None:
     """Train until the stop or a signal, with what is due at both ends."""
     limits = Limits(run=run)
-    watching = ours(callbacks) if asked.first else []
+    watching = [*ours(callbacks), Forecast(run=run)] if asked.first else []
     if asked.first and run.stop.counted_out(game.clock):
         log.info(nothing_to_train(run, watching, game.clock))
     others = foreign(callbacks)

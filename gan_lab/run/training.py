@@ -18,6 +18,7 @@ from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupts
 from gan_lab.process.memory import enough_memory
+from gan_lab.process.progress import phase
 from gan_lab.process.ranks import place_of
 from gan_lab.process.threads import sharing
 from gan_lab.run.asked import Asked
@@ -29,7 +30,7 @@ from gan_lab.run.opening import note_environment, noting_a_failure, open_folder
 from gan_lab.run.resuming import run_to_resume
 from gan_lab.run.rounds import play_rounds
 from gan_lab.run.together import Following
-from gan_lab.run.words import conclude, introduce
+from gan_lab.run.words import announce_evaluations, conclude, introduce
 from gan_lab.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -65,9 +66,13 @@ def run_training(
     """
     run = RunFolder(folder)
     place = place_of(config)
-    with Conversation(quiet=not place.first) as conversation, Interrupts() as interrupts:
+    command = command or Command()
+    with (
+        Conversation(quiet=not place.first, side_by_side=command.at_once > 1) as conversation,
+        Interrupts() as interrupts,
+    ):
         run = run_to_resume(config.get("resume"), run)
-        asked = Asked(config, run, command or Command(), interrupts, place, place.first, following)
+        asked = Asked(config, run, command, interrupts, place, place.first, following)
         # The lock comes before anything is read: what another process still changes is not gone on from.
         with run.held() if asked.first else nullcontext():
             return _Stages(*go_on(asked), conversation).go()
@@ -88,7 +93,7 @@ class _Stages:
         asked = self.asked
         check(asked.config)
         # config.yaml keeps `auto`, so that a resumed run is asked the same question.
-        with enough_memory():
+        with enough_memory(), phase("Making the networks"):
             parts = build(asked.config, asked.command.keys)
             if self.state is None:
                 asked, self.begun = begin(asked, parts.game)
@@ -150,13 +155,14 @@ class _Stages:
         """Open the chosen trackers, before the data: a missing login must not cost an hour of statistics."""
         if self.state is not None:  # trackers continue from what is left
             drop_what_came_later(self.asked.folder, self.state)
-        trackers = build_trackers(
-            self.asked.config,
-            folder=self.asked.folder,
-            command=self.asked.command,
-            identity=self.run.identity,
-            resolved=self.machine.plain(),
-        )
+        with phase("Opening the trackers"):
+            trackers = build_trackers(
+                self.asked.config,
+                folder=self.asked.folder,
+                command=self.asked.command,
+                identity=self.run.identity,
+                resolved=self.machine.plain(),
+            )
         self.run.reporter.add(trackers)
 
     def prepare_and_fit(self, parts: Parts) -> None:
@@ -164,10 +170,15 @@ class _Stages:
         resumed = state is not None
         images = load_images(parts.source, config["data"], run.identity, resumed=resumed)
         if parts.metric is not None:
-            prepare_metric(game, parts.source, parts.metric, device=self.machine.device)
+            run.evaluation_seconds = prepare_metric(
+                game, parts.source, parts.metric, device=self.machine.device
+            )
             run.measure_with(parts.metric)
         if state is not None:
             restore(game, state, wish=config["resume"])
             run.scores.restore(state.get("evaluation") or {})
+        if parts.metric is not None:
+            per_round = config["data"]["batch_size"] * processes(config)
+            announce_evaluations(run, game.clock, log.info, per_round=per_round)
         data = stream(images, parts.source, config)
         play_rounds(self.asked, run, game, data, self.callbacks)

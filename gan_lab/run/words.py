@@ -10,9 +10,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from gan_lab.callbacks.base import AfterRound
+from gan_lab.callbacks.forecast import count_evaluations
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.common.commands import command
+from gan_lab.common.durations import in_words, slow_evaluations
 from gan_lab.engine.clock import Clock
+from gan_lab.process.progress import phase
+from gan_lab.storage.run_folder import RunFolder
 
 Say = Callable[[str], None]
 
@@ -30,6 +34,40 @@ def introduce(game: Any, say: Say, *, ranks: int) -> None:
         say(f"Warning: {warning}")
 
 
+def announce_evaluations(run: RunState, clock: Clock, say: Say, *, per_round: int) -> None:
+    """Say what the evaluations will take, before the first round, and what would make that shorter.
+
+    Args:
+        run: with the metric, and the seconds that one evaluation is estimated to take.
+        clock: where the run begins or goes on.
+        say: writes a sentence.
+        per_round: images of a round.
+    """
+    metric, one = run.metric, run.evaluation_seconds
+    assert metric is not None
+    images = clock.images_seen
+    count = count_evaluations(run.stop, metric.every_kimg, images_seen=images, per_round=per_round)
+    count += clock.iteration == 0
+    known = f", all {count:,} of this run about {in_words(one * count)}" if count > 1 else ""
+    say(f"An evaluation of {metric.num_samples:,} samples will take about {in_words(one)}{known}.")
+    instead = (
+        "metrics.every_kimg=0 evaluates at the ends only"
+        if metric.key.endswith("small_frechet")
+        else "metrics=small takes seconds"
+    )
+    warning = slow_evaluations(one * max(count, 1), num_samples=metric.num_samples, instead=instead)
+    if warning:
+        say(f"Warning: {warning}")
+
+
+def how_to_go_on(folder: RunFolder) -> str:
+    """Where a run lies that was stopped, and the command that goes on with it."""
+    if not folder.last.is_file():
+        return f"The run in {folder.path} had not begun to train; start the command again."
+    go_on = command("train", f"resume={folder.path}")
+    return f"The run is saved in {folder.path}; to go on: {go_on}"
+
+
 def nothing_to_train(run: RunState, callbacks: Iterable[AfterRound], clock: Clock) -> str:
     """What happens to a run whose stop is reached: what a signal or a kill has cut off at its end is made."""
     owed = [owed for callback in callbacks if (owed := callback.owed(clock))]
@@ -44,10 +82,11 @@ def nothing_to_train(run: RunState, callbacks: Iterable[AfterRound], clock: Cloc
 
 def conclude(run: RunState, game: Any, say: Say) -> None:
     """Draw the curves and say where everything is."""
-    from gan_lab.reports.curves import draw_curves
-
     folder = run.folder
-    draw_curves([folder], folder.curves)
+    with phase("Drawing the curves"):
+        from gan_lab.reports.curves import draw_curves
+
+        draw_curves([folder], folder.curves)
     run.reporter.picture(game.clock, "curves", folder.curves)
     if run.scores.last_value is not None:
         say(f"{run.scores.key} at the end: {run.scores.last_value:.4g}")

@@ -1,4 +1,4 @@
-"""Times how long people wait: for --help, for the composed options, and for the first round of a run.
+"""Times how long people wait: for --help, the composed options, a run's first line, its first bar and its first round.
 
     python scripts/bench/bench_start.py [--repeats 5]
 
@@ -17,6 +17,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "checks"))
+from record_terminal import record
 
 IMPORTS = {
     "import hydra": "import hydra",
@@ -55,6 +58,28 @@ def first_round(folder: Path) -> tuple[float, float]:
     return wall, float("nan")
 
 
+def on_a_terminal(folder: Path) -> dict[str, float]:
+    """Wall seconds from the command to what a person sees of a run on a terminal; the run is ended then."""
+    recording = record(
+        [
+            sys.executable, "-m", "gan_lab.train", "logger=none", f"hydra.run.dir={folder}",
+        ],
+        columns=80, environment={"PYTHONDONTWRITEBYTECODE": ""},
+        interrupt=lambda text: text.count("Training") >= 3,
+    )  # fmt: skip
+    seen: dict[str, float] = {}
+    bars: dict[str, set[str]] = {"a bar moves": set(), "the bar of training moves": set()}
+    for seconds, rows in recording.screens():
+        if rows:
+            seen.setdefault("first line", seconds)
+        drawn = [row for row in rows if row.endswith("%") and ("━" in row or "─" in row)]
+        for what, rows_of_it in bars.items():
+            rows_of_it |= {row for row in drawn if what == "a bar moves" or "Training" in row}
+            if len(rows_of_it) >= 2:
+                seen.setdefault(what, seconds)
+    return seen
+
+
 def measure(repeats: int = 5) -> list[dict]:
     """Medians over repeats, the first of each left out."""
     works = {
@@ -66,6 +91,10 @@ def measure(repeats: int = 5) -> list[dict]:
     with tempfile.TemporaryDirectory() as root:
         folders = (Path(root) / str(i) for i in range(10**6))
         works["first round of model=dcgan, metrics=none"] = lambda: first_round(next(folders))
+        seen = [on_a_terminal(next(folders)) for _ in range(repeats + 1)][1:]
+        for name in ("first line", "a bar moves", "the bar of training moves"):
+            wall = round(statistics.median(one[name] for one in seen), 3)
+            results.append({"what": f"on a terminal: {name}", "wall_s": wall, "cpu_s": None})
         for name, work in works.items():
             taken = [work() for _ in range(repeats + 1)][1:]
             wall, cpu = (round(statistics.median(t[i] for t in taken), 3) for i in (0, 1))

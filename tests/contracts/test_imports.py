@@ -23,7 +23,7 @@ DATA = {"torch", "torchvision", "PIL", "numpy"}
 # in this list, so no two name each other. The commands lie at the top of gan_lab/ and may name any.
 ROOMS = {
     "common": (set(), set()),
-    "process": ({"torch", "tqdm", "filelock", "platformdirs"}, {"common"}),
+    "process": ({"torch", "rich", "filelock", "platformdirs"}, {"common"}),
     "storage": ({"torch", "filelock", "platformdirs", "xxhash"}, {"common"}),
     "config": ({"hydra", "omegaconf", "yaml", "pydantic", "pydantic_core"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision", "PIL", "av"}, {"common", "storage"}),
@@ -97,6 +97,7 @@ LIGHT = [
     "common/commands.py", "common/texts.py",
     "common/errors.py", "common/durations.py", "common/paths.py", "common/ranges.py", "common/scalars.py",
     "process/interrupts.py", "process/console.py", "process/streams.py", "process/threads.py",
+    "process/display.py", "process/screen.py", "process/layout.py", "process/progress.py", "process/ranks.py",
     "process/cores.py", "process/neighbours.py", "process/memory.py", "storage/run_folder.py", "storage/files.py",
     "storage/locks.py", "storage/records.py", "train.py", "sample.py", "export.py", "evaluate.py",
     "config/command.py", "config/resume.py", "config/schema.py", "config/checks.py", "config/after.py",
@@ -191,6 +192,7 @@ def test_a_library_has_its_place(library):
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_modules_import_no_heavy_library(name):
     heavy = {
+        "rich",
         "torch",
         "torchvision",
         "lightning",
@@ -227,7 +229,7 @@ for module, arguments, wanted in (
         runpy.run_module(module, run_name="__main__")
     except SystemExit as stop:
         assert (stop.code or 0) == wanted, (module, arguments, stop.code)
-    loaded = {"torch", "lightning", "torchvision", "numpy", "wandb", "pydantic"} & set(sys.modules)
+    loaded = {"rich", "torch", "lightning", "torchvision", "numpy", "wandb", "pydantic"} & set(sys.modules)
     assert not loaded, (module, arguments, loaded)
 print("light")
 """

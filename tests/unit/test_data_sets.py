@@ -260,7 +260,7 @@ def test_many_classes_are_counted_in_one_sentence():
     classes = tuple(f"c{n}" for n in range(100))
     pixels = torch.zeros(150, 1, 8, 8, dtype=torch.uint8)
     told = ImageSet("many", "train", pixels, labels, classes, "f").sentences()
-    assert told[0] == "many (train): 150 images"
+    assert told[0] == "many (train): 150 images, 8x8 pixels, grey"
     assert told[1].startswith("100 classes of 1 to 2 images: c0 (2), c1 (2), ")
     assert told[1].endswith(" and 88 more.")
 

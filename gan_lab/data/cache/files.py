@@ -119,7 +119,7 @@ def _decode_all(writer: ImageWriter, name: str, files: Files) -> Filled:
     unread: list[str] = []
     enlarged = oblong = 0
     count, size = len(files.entries), files.recipe.resolution
-    title = f"data={name}: decoding to {size}x{size} (once)"
+    title = f"data={name}: reading images to {size}x{size}, once"
     blocks = _blocks(name, files)
     with progress(count, title) as advance, our_limit_alone(), closing(blocks):
         for block in blocks:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
 from gan_lab.data.cache.store import cache_root, locked
+from gan_lab.process.progress import phase
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ def _download(title: str, fetch: Callable[[Path], object]) -> str:
         target.mkdir(parents=True, exist_ok=True)
         with locked(target / f"{title}.lock"), _patience(), _work_folder(title, target) as work:
             log.info(f"Downloading {title} to '{target}' ...")
-            fetch(work)
+            with phase(f"Downloading {title}"):
+                fetch(work)
             new = [item for item in work.iterdir() if not (target / item.name).exists()]
             for item in new:
                 item.rename(target / item.name)
