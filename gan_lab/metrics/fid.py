@@ -6,6 +6,7 @@ import torch
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import one_of
+from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.extractor import FULL_PRECISION
 from gan_lab.metrics.inception import FEATURES, PRECISIONS, RESIZES, InceptionFeatures
 from gan_lab.metrics.inception_weights import find_weights
@@ -94,8 +95,8 @@ class Fid(Metric):
             device=device,
         )
 
-    def _notes(self, reals: int) -> tuple[str, ...]:
-        notes = super()._notes(reals)
+    def _notes(self, images: ImageSet, reals: int) -> tuple[str, ...]:
+        notes = super()._notes(images, reals)
         if self.features_precision != FULL_PRECISION:
             notes += (
                 f"{self.key.removeprefix('metric/')}: the features are in bfloat16, off by 1 %, so "

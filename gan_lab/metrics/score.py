@@ -136,7 +136,7 @@ class Metric:
             )
         self.frechet = Frechet(reals, self.extractor.exact_device)
         self.kernel = Kernel(reals.rows, keep=min(keep, self.num_samples)) if keep else None
-        self.notes = self._notes(reals.count)
+        self.notes = self._notes(images, reals.count)
         self.about_reals = tuple(images.sentences())
         self.protocol = self._protocol(images, reals.count)
 
@@ -202,8 +202,9 @@ class Metric:
             values[self.kernel_key] = self.kernel.compute(self.extractor.device)
         return values
 
-    def _notes(self, reals: int) -> tuple[str, ...]:
+    def _notes(self, images: ImageSet, reals: int) -> tuple[str, ...]:
         """Sentences about what makes the value doubtful."""
+        del images  # some metrics look at them
         notes = []
         name, dim = self.key.removeprefix("metric/"), self.extractor.dim
         for count, what in ((self.num_samples, "generated images"), (reals, "reals")):

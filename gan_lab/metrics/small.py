@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.score import Metric
 from gan_lab.metrics.small_features import SmallFeatures
 
@@ -49,3 +50,13 @@ class SmallFrechet(Metric):
     def make_extractor(self, device: torch.device) -> SmallFeatures:
         """Load the shipped network."""
         return SmallFeatures(device)
+
+    def _notes(self, images: ImageSet, reals: int) -> tuple[str, ...]:
+        """Colour images are compared by what a network of grey clothes sees of them."""
+        notes = super()._notes(images, reals)
+        if images.images.shape[1] == 1:
+            return notes
+        blind = (
+            "its features were learned on grey clothes and see no colour, so it means little here"
+        )
+        return (*notes, f"small_frechet: {blind}; look at the samples.")

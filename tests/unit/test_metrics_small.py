@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -260,3 +261,18 @@ def test_a_gpu_gives_the_value_of_the_cpu_even_under_tf32(reals, held_out):
         assert torch.equal(torch.cuda.get_rng_state(cuda), before)
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_colour_images_bring_a_doubt(reals):
+    class Coloured:
+        splits = ("train",)
+
+        def load(self, split):
+            grey = reals.load("test")
+            return replace(grey, images=grey.images[:200].expand(-1, 3, -1, -1), fingerprint="c")
+
+    doubt = (
+        "learned on grey clothes and see no colour, so it means little here; look at the samples."
+    )
+    assert not any(note.endswith(doubt) for note in prepared(reals).notes)
+    assert prepared(Coloured()).notes[-1].endswith(doubt)
