@@ -54,7 +54,7 @@ def test_the_notebook_runs(tmp_path):
     said = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", ()))
     assert "dcgan on fashion_mini after 16 kimg" in said
     assert "largest difference" in said
-    assert {"walk.gif", "training.gif", "generator.onnx"} <= {f.name for f in tmp_path.iterdir()}
+    assert {"walk.apng", "training.apng", "generator.onnx"} <= {f.name for f in tmp_path.iterdir()}
 
 
 def test_the_notebook_shows_what_it_does():
