@@ -133,7 +133,7 @@ def test_the_end_names_the_best_of_each_protocol_and_what_has_failed(tmp_path, c
     )
     write_run(
         tmp_path / "1",
-        metrics=[5],
+        metrics=[200, 5],
         overrides=["seed=1"],
         status={"state": "failed", "reason": "No."},
     )
