@@ -13,11 +13,11 @@ import sys
 import time
 
 import pytest
-import torch
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import compose, main, train
+from scripts.checks.states import leaves, same
 
 SMALL = [
     "logger=none", "generator.width=8", "discriminator.width=8", "data.batch_size=16", "samples.num=4",
@@ -29,26 +29,12 @@ MODELS = {
 }
 
 
-def leaves(node, path=""):
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from leaves(value, f"{path}/{key}")
-    elif isinstance(node, list | tuple):
-        for index, value in enumerate(node):
-            yield from leaves(value, f"{path}/{index}")
-    else:
-        yield path, node
-
-
 def assert_same_state(one, other):
     """Clock, networks, optimizers and averages are bit-identical."""
     keys = ("clock", "networks", "players")
     a, b = ({k: v for key in keys for k, v in leaves(s[key], key)} for s in (one, other))
     assert a.keys() == b.keys()
-    wrong = [
-        k for k in a
-        if not (torch.equal(a[k], b[k]) if isinstance(a[k], torch.Tensor) else a[k] == b[k])
-    ]  # fmt: skip
+    wrong = [key for key in a if not same(a[key], b[key])]
     assert not wrong, f"{len(wrong)} of {len(a)} differ, such as {wrong[:3]}"
 
 

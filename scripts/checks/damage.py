@@ -8,21 +8,21 @@ everything that was loaded must equal what was saved. Going on with the folder m
 
 from __future__ import annotations
 
-import argparse
-import os
 import random
 import shutil
 import sys
 import tempfile
 import timeit
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
+from damaging import damages, numbers
+from states import equal
 
 import gan_lab
 from gan_lab.common.errors import GanLabError
@@ -33,7 +33,6 @@ from gan_lab.storage.run_folder import RunFolder
 from gan_lab.storage.seals import sealed
 from gan_lab.train import main as train
 
-PAGE = 4096
 RUN = [
     "debug=tiny", "logger=none", "metrics=none", "max_rounds=6", "checkpoint.every_kimg=0.016", "samples.every_kimg=0",
 ]  # fmt: skip
@@ -46,12 +45,7 @@ class Loaded(BaseException):
 
 def main() -> None:
     """Train a small run, damage it, print the table; the exit code is 1 if any damage got through."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--truncations", type=int, default=100)
-    parser.add_argument("--bits", type=int, default=200)
-    parser.add_argument("--pages", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
-    options = parser.parse_args()
+    options = numbers(__doc__.splitlines()[0])
     with tempfile.TemporaryDirectory() as name:
         run = RunFolder(Path(name) / "run")
         with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
@@ -60,11 +54,7 @@ def main() -> None:
         shutil.copytree(run.path, run.path.with_name("kept"))
         uses = make_uses(run)
         draw = random.Random(options.seed)
-        kinds = {
-            "truncations": list(truncations(whole, options.truncations, draw)),
-            "flipped bits": list(flips(whole, options.bits, draw)),
-            "zeroed pages": list(zeroed(whole, options.pages, draw)),
-        }
+        kinds = damages(whole, options, draw)
         print(
             f"last.ckpt of {len(whole):,} bytes, damaged at places drawn from seed {options.seed}.\n"
         )
@@ -172,41 +162,6 @@ def quietly(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     if "Traceback" in said.getvalue():
         raise AssertionError(said.getvalue())
     return code
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Whether all keys, values and tensors are the same, bit for bit."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return one.dtype == other.dtype and torch.equal(one, other)
-    return bool(one == other)
-
-
-def truncations(whole: bytes, count: int, draw: random.Random) -> Iterator[bytes]:
-    """The file cut at random lengths."""
-    for _ in range(count):
-        yield whole[: draw.randrange(len(whole))]
-
-
-def flips(whole: bytes, count: int, draw: random.Random) -> Iterator[bytes]:
-    """The file with one bit turned."""
-    for bit in draw.sample(range(8 * len(whole)), count):
-        content = bytearray(whole)
-        content[bit // 8] ^= 1 << bit % 8
-        yield bytes(content)
-
-
-def zeroed(whole: bytes, count: int, draw: random.Random) -> Iterator[bytes]:
-    """The file with one page of zeros where there was something else."""
-    pages = [
-        start for start in range(0, len(whole), PAGE) if whole[start : start + PAGE].strip(b"\0")
-    ]
-    for start in draw.choices(pages, k=count):
-        gap = len(whole[start : start + PAGE])
-        yield whole[:start] + bytes(gap) + whole[start + gap :]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ mended, or everything that was opened must equal what was written.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import random
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from damage import equal, flips, truncations, zeroed
+from damaging import damages, numbers
 from PIL import Image
+from states import equal
 from torch import Tensor
 
 from gan_lab.data.image_set import ImageSet
@@ -55,12 +55,7 @@ class Sentences(logging.Handler):
 
 def main() -> None:
     """Make both, damage them, print the table; the exit code is 1 if any damage got through."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--truncations", type=int, default=100)
-    parser.add_argument("--bits", type=int, default=200)
-    parser.add_argument("--pages", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
-    options = parser.parse_args()
+    options = numbers(__doc__.splitlines()[0])
     said = Sentences()
     logging.getLogger("gan_lab").addHandler(said)
     logging.getLogger("gan_lab").setLevel(logging.INFO)
@@ -74,12 +69,7 @@ def main() -> None:
         wrong = 0
         for file, use in files(photos, Path(name) / "cache").items():
             whole, expected = file.read_bytes(), use()
-            kinds = {
-                "truncations": truncations(whole, options.truncations, draw),
-                "flipped bits": flips(whole, options.bits, draw),
-                "zeroed pages": zeroed(whole, options.pages, draw),
-            }
-            for kind, damaged in kinds.items():
+            for kind, damaged in damages(whole, options, draw).items():
                 found = Counter(outcome(file, content, use, expected, said) for content in damaged)
                 wrong += found["wrong"]
                 shown = [found[word] for word in ("mended", "equal", "wrong")]

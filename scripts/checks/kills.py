@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from states import leaves, same
 
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.run_folder import RunFolder
@@ -325,25 +326,6 @@ def difference(truth: RunFolder, found: RunFolder) -> str:
 def timeless(record: dict[str, Any]) -> dict[str, Any]:
     """A record without times and speeds."""
     return {key: value for key, value in record.items() if not key.startswith(UNLIKE)}
-
-
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every tensor and value of a checkpoint with its path."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from leaves(value, f"{path}/{key}")
-    elif isinstance(node, list | tuple):
-        for index, value in enumerate(node):
-            yield from leaves(value, f"{path}/{index}")
-    else:
-        yield path, node
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal bit for bit."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return torch.equal(one, other)
-    return bool(one == other)
 
 
 def make_photos(folder: Path) -> None:
