@@ -273,7 +273,7 @@ def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:
         context: `folder`, `command`, `identity` and `resolved`, for trackers that ask for them.
     """
     node = dict(config.get("logger") or {})
-    mode = node.pop("mode", "auto")
+    mode = node.pop("mode")
     builder = _Builder(config, context["command"].keys)
     made: list[Any] = []
     try:

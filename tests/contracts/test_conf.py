@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -13,11 +15,14 @@ from torch import nn
 import gan_lab
 from gan_lab.assembly.kinds import kind_of
 from gan_lab.assembly.parts import load_target
-from gan_lab.config.groups import Groups
+from gan_lab.config.groups import CONF, Groups
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.engine.module import AdversarialModule
+from gan_lab.generation.pretrained import load
+from gan_lab.generation.trained import Pretrained
 from gan_lab.losses.adversarial import Loss
 from gan_lab.metrics.score import Metric
+from gan_lab.run.callbacks import KIND as CALLBACKS
 from tests.contracts.walk import composed, content, files, name_of
 
 # What build.py gives a constructor by name; never in YAML.
@@ -187,3 +192,65 @@ def test_every_run_wide_option_has_a_value_in_the_root():
     sections = {"samples", "ema", "checkpoint", "sweep", "strategy"}
     for section in sections:
         assert {f"{section}.{key}" for key in config[section]} <= set(FIELDS)
+
+
+# Defaults have one home: conf/. A constructor repeats its YAML file's for Python, which the first test here holds.
+
+AFTER = ("sample", "evaluate", "export", "interpolate", "timelapse")
+# Options that mean the same in every command and in Python.
+SHARED = (
+    "checkpoint", "ema", "device", "overwrite", "allow_targets", "batch_size", "truncation", "seed", "batch_norm",
+    "loop",
+)  # fmt: skip
+
+
+def plain(name, default):
+    """A default of Python as YAML has it: there no device is `auto`."""
+    if name == "device" and default is None:
+        return "auto"
+    return list(default) if isinstance(default, tuple) else default
+
+
+def test_callbacks_of_the_root_have_their_defaults_there_alone():
+    for name, node in content(Path(CONF) / "train.yaml")["callbacks"].items():
+        parameters = inspect.signature(load_target(name, node, CALLBACKS)).parameters
+        assert [p.name for p in parameters.values() if p.default is not p.empty] == [], name
+
+
+def test_commands_agree_on_what_they_share():
+    roots = {name: content(Path(CONF) / f"{name}.yaml") for name in AFTER}
+    for option in SHARED:
+        defaults = {name: root[option] for name, root in roots.items() if option in root}
+        assert len({str(value) for value in defaults.values()}) <= 1, (option, defaults)
+
+
+@pytest.mark.parametrize(
+    ("function", "command"),
+    [(load, "sample"), (Pretrained.sample, "sample"), (Pretrained.latents, "sample"), (Pretrained.generate, "sample"),
+     (Pretrained.walk, "interpolate"), (Pretrained.latents_of, "interpolate")],
+)  # fmt: skip
+def test_python_has_the_defaults_of_the_command(function, command):
+    written = content(Path(CONF) / f"{command}.yaml")
+    parameters = inspect.signature(function).parameters
+    shared = [name for name in parameters if name in SHARED and name in written]
+    assert shared, "there is something to hold"
+    for name in shared:
+        if (default := parameters[name].default) is not inspect.Parameter.empty:
+            assert plain(name, default) == written[name], name
+
+
+def test_no_code_has_a_default_of_a_root_option_beside_the_root():
+    """`config.get("tf32", False)` would be a second home; what older run folders lack is named here."""
+    roots = {path.partition(".")[0] for path in FIELDS} | {
+        path.rpartition(".")[2] for path in FIELDS
+    }
+    found = []
+    for file in sorted(Path(gan_lab.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="config" | "options"), attr="get" | "pop"),
+                    args=[ast.Constant(value=name), ast.Constant(value=default)],
+                ) if name in roots and default is not None:
+                    found.append((file.name, name))
+    assert found == [("trained.py", "tf32")]
