@@ -70,7 +70,6 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     with loading():
         import torch
 
-        from gan_lab.assembly.sizes import refuse_too_many
         from gan_lab.generation.pretrained import load
         from gan_lab.media.folders import write_folder
         from gan_lab.media.grids import save_grid
@@ -86,11 +85,7 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     # The name of the default says what is in it, so that a file of this name may be renewed.
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
     scale = options["scale"]
-    at_once = count if single else min(count, options["batch_size"])
-    if at_once * scale**2 > MANY:
-        channels, height, width = model.shape
-        option = ("num" if seeds is None else "seeds") if single else "batch_size"
-        refuse_too_many(option, at_once, shape=(channels, height * scale, width * scale))
+    _refuse_too_large(options, count, model, single=single)
     batches = _batches(model, options, seeds)
     try:
         with phase("Drawing samples", total=count) as shown:
@@ -104,6 +99,20 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     except OSError as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
     return out
+
+
+def _refuse_too_large(
+    options: Mapping[str, Any], count: int, model: Pretrained, *, single: bool
+) -> None:
+    """Refuse images that do not fit into memory at the same time."""
+    from gan_lab.assembly.sizes import refuse_too_many
+
+    scale = options["scale"]
+    at_once = count if single else min(count, options["batch_size"])
+    if at_once * scale**2 > MANY:
+        channels, height, width = model.shape
+        option = ("num" if options["seeds"] is None else "seeds") if single else "batch_size"
+        refuse_too_many(option, at_once, shape=(channels, height * scale, width * scale))
 
 
 def _batches(

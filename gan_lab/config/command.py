@@ -108,9 +108,7 @@ def _run(
     prepare: Callable[[CommandLine], CommandLine],
     conclude: Callable[[Path], Sequence[str]],
 ) -> int:
-    failed_jobs.clear()
-    begun.clear()
-    _ended.clear()
+    _forget_earlier()
     # Hydra then hands its errors to us instead of printing its own advice (such as `+key`).
     os.environ["HYDRA_FULL_ERROR"] = "1"
     before, line, root = sys.argv, CommandLine(), name.rpartition(".")[2]
@@ -142,6 +140,12 @@ def _run(
     if failed_jobs:
         return _fail(f"{len(failed_jobs)} of the jobs failed: {', '.join(failed_jobs)}.", 1)
     return 0
+
+
+def _forget_earlier() -> None:
+    """One process may run several commands, such as a test's."""
+    for noted in (failed_jobs, begun, _ended):
+        noted.clear()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from fractions import Fraction
 from io import BytesIO
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -103,14 +104,22 @@ def _write_video(
             stream.pix_fmt = "yuv420p"
             # As the frames are converted: without it players take the colours of large films for those of HDTV.
             stream.codec_context.colorspace = SMPTE_170M
-            for index, frame in enumerate(_held(frames, round(hold * fps))):
-                even = _even(frame)
-                if index == 0:
-                    stream.width, stream.height = even.size
-                film.mux(stream.encode(av.VideoFrame.from_image(even)))
-            film.mux(stream.encode())
+            for packet in _packets(stream, _held(frames, round(hold * fps))):
+                film.mux(packet)
     except av.FFmpegError as error:
         raise GanLabError(f"{path}: mp4 cannot hold this film ({first_line(error)}).") from error
+
+
+def _packets(stream: Any, frames: Iterable[Image.Image]) -> Iterator[Any]:
+    """The frames encoded; the first one tells their size."""
+    import av
+
+    for index, frame in enumerate(frames):
+        even = _even(frame)
+        if index == 0:
+            stream.width, stream.height = even.size
+        yield from stream.encode(av.VideoFrame.from_image(even))
+    yield from stream.encode()
 
 
 def _held(frames: Iterable[Image.Image], more: int) -> Iterator[Image.Image]:
