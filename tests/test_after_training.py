@@ -232,6 +232,8 @@ def test_export_gives_the_images_of_the_run(run, format, suffix, tmp_path, capsy
         images = run_file(out, latents)
         assert images.shape == (count, 1, 32, 32)
         torch.testing.assert_close(images, model.sample(count, seed=3), rtol=0, atol=1e-4)
+    walk = model.walk(model.latents_of([3, 77]), 4)
+    torch.testing.assert_close(run_file(out, walk), model.generate(walk), rtol=0, atol=1e-4)
     # A file is never replaced without a word.
     written = out.read_bytes()
     assert export.main([f"run={run}", f"format={format}", f"out={out}", "ema=false"]) == 2
@@ -335,9 +337,8 @@ def test_console_script(run, capsys):
     capsys.readouterr()
     assert cli.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert all(
-        f"\n  {name}" in said for name in ("train", "sample", "evaluate", "export", "compare")
-    )
+    assert all(f"\n  {name} " in said for name in cli.COMMANDS)
+    assert {"interpolate", "timelapse"} <= set(cli.COMMANDS)
     assert cli.main(["--version"]) == 0
     assert cli.main([]) == 2
     capsys.readouterr()

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+import gan_lab
 from gan_lab.assembly.build import build
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import main
@@ -55,6 +56,14 @@ def test_it_trains_from_the_command_line_and_resumes_bit_for_bit(tmp_path):
             "grad_norm/discriminator_b", "metric/small_frechet"} <= keys  # fmt: skip
     rounds = [r["iteration"] for r in records if "loss/discriminator_a" in r]
     assert rounds == list(range(1, 10)), "a resumed run continues its records"
+
+    model = gan_lab.load(tmp_path / "halves", allow_targets=["tests."])
+    assert "twins on fashion_mini" in repr(model)
+    stations = model.latents_of([3, 17], truncation=1.5)
+    assert stations.abs().max() <= 1.5
+    images = model.generate(model.walk(stations, 2))
+    first = model.sample(1, seed=3, truncation=1.5)[0]
+    torch.testing.assert_close(images[0], first, rtol=0, atol=1e-5)
 
 
 @pytest.fixture
