@@ -10,7 +10,7 @@ from gan_lab.networks.dcgan import DcganDiscriminator
 class Sleepy(DcganDiscriminator):
     """Sleeps in every call while it is trained."""
 
-    def __init__(self, *, resolution, channels, seconds: float = 1.0):
+    def __init__(self, *, resolution, channels, seconds: float = 1.5):
         super().__init__(resolution=resolution, channels=channels, width=4)
         self.seconds = seconds
 
