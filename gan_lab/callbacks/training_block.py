@@ -75,7 +75,7 @@ class TrainingBlock:
         most = self.run.stop.max_rounds
         end = f" of {most:,.0f}" if most < float("inf") else ""
         said = f"round {min(clock.iteration + 1, most):,.0f}{end}"
-        if taken >= 1 and step:
+        if taken >= 0.5 and step:
             said += f": {step}, for {taken:,.1f} s"  # tenths, so that it is seen to go on
         if self.run.interrupts.pending is not None:
             return f"stopping and saving after {said}"
