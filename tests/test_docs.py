@@ -1,15 +1,27 @@
-"""What the docs point at exists, and the options they show are real."""
+"""What the docs point at exists, what they show can be found, and they are plain words."""
 
 from __future__ import annotations
 
+import ast
 import re
+import tomllib
 
 import pytest
+import yaml
 
-from gan_lab.train import compose
+from gan_lab import __version__
 from tests.conftest import REPOSITORY
+from tests.documented import PAGES, PARSED_ONLY, parsed_only, shown_on
+from tests.prose import MOST_WORDS, sentences, words_in
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+# Pages whose prose is not counted, and single sentences that stay longer, by how they begin.
+UNCOUNTED = {
+    "architecture.md": "for those who change the engine",
+    "next.md": "notes for who goes on",
+}
+LONGER: tuple[str, ...] = ()
+# Files that a page tells its reader to make, and those that only a run folder has.
+MADE_BY_READERS = ("conf/model/hinge_gan.yaml",)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -20,16 +32,83 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_commands_compose(page):
-    """Every `python -m gan_lab.train ...` that is shown, but for those with places to fill in."""
-    lines = re.findall(r"python -m gan_lab\.train (.+)", page.read_text())
-    for line in lines:
-        text = line.split("`")[0]
-        words = [w.strip("'") for w in re.findall(r"'[^']*'|\S+", text)]
-        words = [re.sub(r"^([^=]+)='(.*)'$", r"\1=\2", w) for w in words]
-        if any(w.startswith(("resume=", "--", "#", "<", "...")) for w in words) or "-m" in words:
-            continue
-        compose([w for w in words if "=" in w])
+def test_anchors_lead_somewhere(page):
+    text = page.read_text()
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+        there = (page.parent / target).read_text() if target else text
+        titles = re.findall(r"^#+ (.+)$", there, re.MULTILINE)
+        names = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert anchor in names, f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_files_that_are_named_exist(page):
+    named = re.findall(r"`(?:python )?((?:scripts|tests|gan_lab|conf)/[\w./-]+)", page.read_text())
+    missing = [x for x in named if not (REPOSITORY / x).exists() and x not in MADE_BY_READERS]
+    assert not missing
+
+
+def test_what_no_test_runs_stands_in_the_docs():
+    """The list of commands that are only looked up holds nothing that no page shows."""
+    commands = [c for page in PAGES for shown in shown_on(page) for c in shown.commands]
+    used = {parsed_only(command) for command in commands}
+    assert not set(PARSED_ONLY) - used
+    assert len(commands) > 80, "the docs are full of commands, so their parser has gone blind"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_sentences_are_short(page):
+    if page.name in UNCOUNTED:
+        pytest.skip(UNCOUNTED[page.name])
+    found = sentences(page.read_text())
+    assert found
+    long = [
+        f"{page.name}:{line}: {words_in(sentence)} words: {sentence}"
+        for line, sentence in found
+        if words_in(sentence) > MOST_WORDS and not sentence.startswith(LONGER or "\0")
+    ]
+    assert not long, "\n".join(long)
+
+
+def test_the_counter_of_words_counts():
+    text = "# A title\n\nOne `a b c` two,\nthree. Four [five six](x.md) (see 7)!\n\n- eight\n- nine\n\n| a | b |\n"
+    found = [sentence for _, sentence in sentences(text)]
+    assert found == ["One `code` two, three.", "Four [five six] (see 7)!", "eight", "nine"]
+    assert [words_in(sentence) for sentence in found] == [4, 5, 1, 1]
+    assert words_in("a - b = c") == 3
+
+
+def test_the_runs_of_the_first_page_are_those_of_its_script():
+    """docs/first-gan.md shows the commands that its pictures were made by."""
+    source = ast.parse((REPOSITORY / "scripts" / "first_gan.py").read_text())
+    assigned = [node for node in source.body if isinstance(node, ast.Assign)]
+    named = {a.targets[0].id: a.value for a in assigned if isinstance(a.targets[0], ast.Name)}
+    common, runs, measured = (
+        ast.literal_eval(named[name]) for name in ("COMMON", "RUNS", "MEASURED")
+    )
+    page = (REPOSITORY / "docs" / "first-gan.md").read_text()
+    for name, options in runs.items():
+        assert f"{common} {options} {measured} max_kimg=30\n" in page
+        assert f"images/first-gan-{name}.png" in page
+        assert f"\n| {name} | " in page
+    pictures = [*(REPOSITORY / "docs" / "images").glob("first-gan-*.png")]
+    assert len(pictures) == len(runs)
+    assert all(path.stat().st_size < 200_000 for path in pictures)
+
+
+def test_how_to_cite():
+    """What CITATION.cff needs by its format 1.2.0, and that it speaks of this version and licence."""
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "type"} <= citation.keys()
+    assert citation["type"] == "software"
+    assert all(a.get("name") or a.get("family-names") for a in citation["authors"])
+    assert citation["version"] == project["version"] == __version__
+    licence = (REPOSITORY / "LICENSE").read_text()
+    assert citation["license"] == project["license"] == "MIT"
+    assert licence.startswith("MIT License")
+    assert citation["authors"][0]["name"] in licence
 
 
 def test_no_machine_is_named():
