@@ -31,7 +31,7 @@ RIGHT = [
     (tuple[int, ...], []), (list[list[int]], [[1], []]), (Mapping, {"a": [1]}), (Mapping[str, Any] | None, None),
     (Scalar, 1), (Scalar, {"schedule": "linear", "start": 1}), (Literal["a", "b"], "b"),
     (bool | Literal["warn"], "warn"),
-    (Any, object()), (TypeVar("T"), 5), (Annotated[int, "a size"], 3), (Shape, 5),
+    (Any, Thing), (TypeVar("T"), 5), (Annotated[int, "a size"], 3), (Shape, 5),
 ]  # fmt: skip
 
 WRONG = [
