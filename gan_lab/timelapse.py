@@ -98,7 +98,7 @@ def _frames(
 
 
 def _opened(grid: Path) -> Image.Image:
-    from gan_lab.media.run_grids import read_samples
+    from gan_lab.media.grid_facts import read_samples
 
     try:
         return read_samples(grid)[0]

@@ -15,8 +15,8 @@ import gan_lab
 from gan_lab import interpolate, timelapse
 from gan_lab.common.errors import GanLabError
 from gan_lab.media.films import save_film
+from gan_lab.media.grid_facts import read_samples
 from gan_lab.media.images import to_uint8
-from gan_lab.media.run_grids import read_samples
 from gan_lab.train import main
 
 TINY = ["debug=tiny", "logger=none", "metrics=none"]

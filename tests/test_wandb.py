@@ -21,7 +21,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.engine.clock import Clock
 from gan_lab.loggers import facts
 from gan_lab.loggers import wandb as tracker
-from gan_lab.media.run_grids import read_samples
+from gan_lab.media.grid_facts import read_samples
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder

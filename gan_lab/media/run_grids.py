@@ -5,44 +5,19 @@ The pixels of the samples stay findable: a PNG text chunk tells where they lie a
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
-from gan_lab.storage.files import whole_file
+from gan_lab.media.grid_facts import GridFacts, save_with_facts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CHUNK = "gan_lab.grid"  # the keyword of the text chunk
 WIDTH, LARGEST = 100, 4  # an image is drawn about so many pixels wide, and at most so much enlarged
 LETTERS, STRIP = 14, 22  # pixels of a letter's height and of the strip in which it stands
 INK = "#333333"
-
-
-@dataclass(frozen=True)
-class GridFacts:
-    """What a run's grid tells of itself.
-
-    Attributes:
-        kimg: thousands of images seen when it was drawn.
-        count: samples in it.
-        columns: samples per row.
-        scale: how many times larger than its pixels each is drawn.
-        tile: width and height of a sample in its own pixels.
-        box: left, top, right and lower edge of the samples with their gaps; above it are reals and captions.
-    """
-
-    kimg: float
-    count: int
-    columns: int
-    scale: int
-    tile: tuple[int, int]
-    box: tuple[int, int, int, int]
 
 
 def save_run_grid(samples: Tensor, reals: Tensor | None, path: Path, *, kimg: float) -> None:
@@ -67,15 +42,7 @@ def save_run_grid(samples: Tensor, reals: Tensor | None, path: Path, *, kimg: fl
         parts.insert(0, ("real images", row))
     whole = _stacked(parts)
     top = whole.height - grid.height
-    height, width = samples.shape[-2:]
-    facts = GridFacts(
-        kimg=kimg, count=len(samples), columns=columns, scale=scale, tile=(width, height),
-        box=(0, top, grid.width, whole.height),
-    )  # fmt: skip
-    info = PngInfo()
-    info.add_text(CHUNK, json.dumps(asdict(facts)))
-    with whole_file(path) as file:
-        whole.save(file, format="PNG", pnginfo=info)
+    save_with_facts(whole, _facts_of(samples, (0, top, grid.width, whole.height), kimg=kimg), path)
 
 
 def save_reals(reals: Tensor, path: Path) -> None:
@@ -84,26 +51,10 @@ def save_reals(reals: Tensor, path: Path) -> None:
     Raises:
         OSError: where the disk refuses.
     """
-    from gan_lab.media.grids import save_grid
+    from gan_lab.media.grids import picture_of
 
-    save_grid(reals, path, scale=scale_of(reals))
-
-
-def read_samples(path: str | Path) -> tuple[Image.Image, GridFacts | None]:
-    """The samples of a run's grid without captions and reals, and what it tells; all of a picture that tells nothing.
-
-    Raises:
-        OSError: if it cannot be read as a picture.
-    """
-    try:
-        with Image.open(path) as picture:
-            whole = picture.convert("RGB")
-            facts = _facts(picture.info.get(CHUNK))
-    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise OSError(f"{path}: cannot be read as a picture ({error})") from error
-    if facts is None or not _inside(facts.box, whole):
-        return whole, None
-    return whole.crop(facts.box), facts
+    picture = picture_of(reals, scale=scale_of(reals))
+    save_with_facts(picture, _facts_of(reals, (0, 0, *picture.size), kimg=0), path)
 
 
 def scale_of(images: Tensor) -> int:
@@ -111,21 +62,12 @@ def scale_of(images: Tensor) -> int:
     return min(LARGEST, max(1, round(WIDTH / max(images.shape[-2:]))))
 
 
-def _facts(text: object) -> GridFacts | None:
-    try:
-        found = json.loads(str(text))
-        tile, box = (tuple(int(n) for n in found.pop(key)) for key in ("tile", "box"))
-        width, height = tile
-        left, top, right, lower = box
-        return GridFacts(tile=(width, height), box=(left, top, right, lower), **found)
-    except (ValueError, TypeError, KeyError):
-        return None
+def _facts_of(images: Tensor, box: tuple[int, int, int, int], *, kimg: float) -> GridFacts:
+    from gan_lab.media.grids import columns_of
 
-
-def _inside(box: tuple[int, int, int, int], picture: Image.Image) -> bool:
-    """Whether the picture has such a part; a file from elsewhere may say anything."""
-    left, top, right, lower = box
-    return 0 <= left < right <= picture.width and 0 <= top < lower <= picture.height
+    height, width = images.shape[-2:]
+    count = len(images)
+    return GridFacts(kimg, count, columns_of(count), scale_of(images), (width, height), box)
 
 
 def _stacked(parts: list[tuple[str, Image.Image]]) -> Image.Image:

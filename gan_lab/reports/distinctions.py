@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,13 +46,25 @@ def distinctions(folders: Sequence[RunFolder]) -> list[Options]:
     return [{**a, **{path: b[path] for path in kept}} for a, b in zip(found, more, strict=True)]
 
 
-def run_names(folders: Sequence[RunFolder]) -> list[str]:
-    """One readable name per run: its differing options, else its folder's name."""
-    texts = [text(options) for options in distinctions(folders)]
-    return [
-        said if said and texts.count(said) == 1 else f"{folder.path.name} {said}".strip()
-        for said, folder in zip(texts, folders, strict=True)
-    ]
+def short(options: Sequence[Options]) -> list[Options]:
+    """The same with as few words of each option's name as tell them apart, and without the folders of a path."""
+    keys = list(options[0]) if options else []
+    names = {key: _shortest(key, keys) for key in keys}
+    return [{names[key]: _base(value) for key, value in one.items()} for one in options]
+
+
+def _shortest(key: str, keys: Sequence[str]) -> str:
+    words = key.split(".")
+    ends = [".".join(words[-count:]) for count in range(1, len(words) + 1)]
+    others = [other for other in keys if other != key]
+    return next(
+        (end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)), key
+    )
+
+
+def _base(value: str) -> str:
+    """A value, of a path only its last part."""
+    return re.split(r"[/\\]", value.rstrip("/\\"))[-1] or value
 
 
 def text(options: Options) -> str:
@@ -99,3 +112,14 @@ def _shown(value: Any) -> str:
 def _differing(tables: Sequence[Options]) -> list[Options]:
     keys = [key for key in (tables[0] if tables else {}) if len({t[key] for t in tables}) > 1]
     return [{key: table[key] for key in keys} for table in tables]
+
+
+def asked_in_short(overrides: Sequence[str]) -> str:
+    """What was asked for, without what changes where results go alone, and without the folders of paths."""
+    pairs = [override.partition("=") for override in overrides]
+    told = [
+        f"{key}={_base(value)}"
+        for key, _, value in pairs
+        if override_key(key).split(".")[0].split("/")[0] not in SILENT
+    ]
+    return " ".join(told)

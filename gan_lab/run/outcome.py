@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_lab.reports.comparison import tables_of
+from gan_lab.reports.standings import tables_of
 from gan_lab.storage.run_folder import RunFolder
 
 

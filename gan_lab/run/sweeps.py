@@ -11,7 +11,9 @@ from gan_lab.common.commands import command
 from gan_lab.common.errors import CheckpointError, GanLabError
 from gan_lab.common.texts import printable
 from gan_lab.config.stored import stored_command, stored_config
-from gan_lab.reports.comparison import compare, find_runs, tables_of
+from gan_lab.reports.comparison import compare
+from gan_lab.reports.finding import find_runs
+from gan_lab.reports.standings import tables_of
 from gan_lab.storage.run_folder import RunFolder
 
 LIMITS = ("max_kimg", "max_rounds")
@@ -31,7 +33,7 @@ def conclude_sweep(folder: Path) -> list[str]:
     except CheckpointError:  # no job has come so far
         return []
     sys.stdout.write("\n")
-    picture = compare([folder])
+    (picture,) = compare([folder], grids="last")
     for line in best_of(runs):
         sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.write(f"  curves    {printable(str(picture))}\n")

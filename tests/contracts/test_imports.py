@@ -49,7 +49,7 @@ ROOMS = {
         {"torch"} | ONNX,
         {"common", "process", "storage", "config", "latents", "networks", "engine", "assembly"},
     ),
-    "reports": ({"matplotlib"}, {"common", "storage", "config", "engine"}),
+    "reports": ({"matplotlib"}, {"common", "storage", "config", "media", "engine"}),
     "loggers": (
         {"PIL", "numpy", "yaml", "torch", "tensorboard", "wandb", "aim"} | LIGHTNING,
         {"common", "storage", "engine"},
@@ -88,7 +88,7 @@ ONLY = {
     "argcomplete": {"completion.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
-    "matplotlib": {"reports/curves.py"},
+    "matplotlib": {"reports/curves.py", "reports/axes.py"},
     "torchvision": {"data/", "media/grids.py"},
 }  # fmt: skip
 

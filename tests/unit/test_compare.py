@@ -6,9 +6,17 @@ import pytest
 
 from gan_lab.common.errors import CheckpointError
 from gan_lab.compare import main
-from gan_lab.reports.comparison import find_runs, report, tables_of
-from gan_lab.reports.distinctions import distinctions, run_names
+from gan_lab.reports.comparison import report
+from gan_lab.reports.distinctions import distinctions
+from gan_lab.reports.finding import find_runs
+from gan_lab.reports.groups import groups_of
+from gan_lab.reports.standings import tables_of
 from tests.run_records import PROTOCOL, write_run
+
+
+def run_names(runs):
+    return [group.label for group in groups_of(runs)]
+
 
 FINISHED = {"state": "finished", "metric": 1.0}
 

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from gan_lab.reports.curves import COLORS, PANELS, curves_of, draw_curves, moving_average, palette
+from gan_lab.reports.axes import COLORS, palette
+from gan_lab.reports.curves import draw_curves
+from gan_lab.reports.panels import PANELS
+from gan_lab.reports.series import curves_of, moving_average
 from gan_lab.storage.run_folder import RunFolder
 from tests.run_records import PROTOCOL, counters, write_run
 
@@ -77,11 +80,11 @@ def test_a_value_that_was_not_finite_leaves_a_gap(tmp_path):
 
 
 def test_terms_have_no_place_among_the_losses():
-    losses = next(panel for panel in PANELS if panel.title == "losses")
+    losses = PANELS["losses"]
     assert losses.shows("loss/generator")
     assert losses.shows("loss/inverse_player")
     assert not losses.shows("loss/generator/adversarial")
-    speed = PANELS[-1]
+    speed = PANELS["speed"]
     assert speed.shows("speed/images_per_s")
     assert not speed.shows("speed/sec_per_kimg")
 

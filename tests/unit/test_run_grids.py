@@ -9,9 +9,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gan_lab.callbacks.samples import spread
+from gan_lab.media.grid_facts import CHUNK, corner, read_samples
 from gan_lab.media.grids import picture_of
 from gan_lab.media.images import to_uint8
-from gan_lab.media.run_grids import CHUNK, read_samples, save_reals, save_run_grid, scale_of
+from gan_lab.media.run_grids import save_reals, save_run_grid, scale_of
+
+SMALL = {"kimg": 1, "count": 1, "columns": 1, "scale": 1, "tile": [1, 1], "box": [0, 0, 5, 4]}
 
 
 def drawn(count, channels=3, side=8, seed=0):
@@ -94,8 +97,11 @@ def test_reals_are_as_large_as_in_the_grids(tmp_path):
         "no JSON",
         "[1]",
         '{"tile": 3}',
-        json.dumps({"kimg": 1, "count": 1, "columns": 1, "scale": 1, "tile": [1, 1], "box": [0, 0, 9**9, 9**9]}),
-        json.dumps({"kimg": 1, "count": 1, "columns": 1, "scale": 1, "tile": [1, 1], "box": [-5, 0, 2, 2]}),
+        json.dumps({**SMALL, "box": [0, 0, 9**9, 9**9]}),
+        json.dumps({**SMALL, "box": [-5, 0, 2, 2]}),
+        json.dumps({**SMALL, "tile": [9**9, 9**9]}),
+        json.dumps({**SMALL, "columns": 0}),
+        json.dumps({**SMALL, "scale": 1e400}),
     ],
 )  # fmt: skip
 def test_a_picture_from_elsewhere_is_shown_whole(tmp_path, chunk):
@@ -112,6 +118,18 @@ def test_what_is_no_picture_is_an_error_of_the_disk(tmp_path):
     (tmp_path / "grid.png").write_bytes(b"no picture")
     with pytest.raises(OSError, match="cannot identify"):
         read_samples(tmp_path / "grid.png")
+
+
+@pytest.mark.parametrize(("count", "side"), [(64, 3), (4, 2), (5, 2)])
+def test_a_corner_shows_the_first_samples_in_their_own_pixels(tmp_path, count, side):
+    samples = drawn(count)
+    save_run_grid(samples, None, tmp_path / "grid.png", kimg=1)
+    picture, facts = read_samples(tmp_path / "grid.png")
+    shown = np.asarray(corner(picture, facts, most=3))
+    assert shown.shape == (9 * min(facts.rows, 3) - 1, 9 * side - 1, 3)
+    wanted = to_uint8(samples).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(shown[:8, 9:17], wanted[1])
+    assert np.array_equal(shown[9:17, :8], wanted[facts.columns])
 
 
 def test_reals_are_spread_over_a_sorted_set():
