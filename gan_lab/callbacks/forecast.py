@@ -64,19 +64,21 @@ class Forecast(AfterRound):
 
 def whole_run(run: RunState, clock: Clock, images_per_s: float, *, device: str) -> list[str]:
     """Sentences on how long the rest of the run takes, and what would make it shorter where that is unreasonable."""
-    training = run.stop.seconds_left(clock, images_per_s)
-    if training is None:
+    end = run.stop.last_image(clock.images_seen / max(clock.iteration, 1))
+    if end is None:
         return []
+    training = max(end - clock.images_seen, 0) / images_per_s
     evaluations = evaluations_left(run, clock)
     scoring = evaluations * run.evaluation_seconds
     parts = [f"{in_words(training)} of training at {images_per_s:,.0f} images/s"]
     if evaluations:
         plural = "s" if evaluations > 1 else ""
         parts.append(f"{in_words(scoring)} for {evaluations:,} evaluation{plural}")
-    total = min(training + scoring, run.stop.seconds_of_time_left())
-    told = [f"The whole run will take about {in_words(total)}: {' and '.join(parts)}."]
+    told = f"about {in_words(training + scoring)}: {' and '.join(parts)}."
+    if (time_left := run.stop.seconds_of_time_left()) < training + scoring:
+        return [f"max_time ends the run in {in_words(time_left)}; all of it would take {told}"]
     warning = slow_training(training, device=device)
-    return [*told, f"Warning: {warning}"] if warning else told
+    return [f"The whole run will take {told}", *([f"Warning: {warning}"] if warning else [])]
 
 
 def seconds_left(run: RunState, clock: Clock, images_per_s: float) -> float | None:

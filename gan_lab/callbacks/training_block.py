@@ -110,4 +110,5 @@ class TrainingBlock:
             return None
         now = [] if self.values and clock.iteration != self._part[0] else [self.now(clock)]
         self.now(clock)
-        return "  ".join([*self.pace(clock), self.losses(), *list(self.run.shown.values()), *now])
+        told = [*self.pace(clock), self.losses(), *list(self.run.shown.values()), *now]
+        return "  ".join(filter(None, told))

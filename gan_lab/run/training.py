@@ -177,8 +177,7 @@ class _Stages:
         if state is not None:
             restore(game, state, wish=config["resume"])
             run.scores.restore(state.get("evaluation") or {})
-        if parts.metric is not None:
-            per_round = config["data"]["batch_size"] * processes(config)
-            announce_evaluations(run, game.clock, log.info, per_round=per_round)
         data = stream(images, parts.source, config)
+        if parts.metric is not None:
+            announce_evaluations(run, game.clock, log.info, per_round=data.batch_size)
         play_rounds(self.asked, run, game, data, self.callbacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,11 @@ def announce_evaluations(run: RunState, clock: Clock, say: Say, *, per_round: in
     metric, one = run.metric, run.evaluation_seconds
     assert metric is not None
     images = clock.images_seen
-    count = count_evaluations(run.stop, metric.every_kimg, images_seen=images, per_round=per_round)
-    count += clock.iteration == 0
+    count = int(clock.iteration == 0)
+    if run.stop.max_seconds == math.inf:  # else nobody knows how far it gets
+        count += count_evaluations(
+            run.stop, metric.every_kimg, images_seen=images, per_round=per_round
+        )
     known = f", all {count:,} of this run about {in_words(one * count)}" if count > 1 else ""
     say(f"An evaluation of {metric.num_samples:,} samples will take about {in_words(one)}{known}.")
     instead = (

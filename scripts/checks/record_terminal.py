@@ -16,6 +16,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -112,6 +113,8 @@ def record(
         set_columns(mine, columns)
 
     def own_terminal() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):  # a job in the background has them ignored
+            signal.signal(number, signal.SIG_DFL)
         os.setsid()
         if columns:
             fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)

@@ -68,6 +68,8 @@ def test_the_whole_run_is_training_and_evaluations(tmp_path):
     )
     assert seconds_left(run, clock, 100.0) == 1900 + 19 * 30
     run.stop.max_seconds = 60
+    (sentence,) = whole_run(run, clock, 100.0, device="cpu")
+    assert sentence.startswith("max_time ends the run in 60 s; all of it would take about 41 min: ")
     assert seconds_left(run, clock, 100.0) == pytest.approx(60, abs=1)
 
 
