@@ -96,6 +96,35 @@ def test_the_runs_of_the_first_page_are_those_of_its_script():
     assert all(path.stat().st_size < 200_000 for path in pictures)
 
 
+@pytest.mark.parametrize(
+    ("row", "case", "precision"),
+    [
+        ("`mlp_28`", "mlp_28", "bf16-mixed"),
+        ("`maxout_28`", "maxout_28", "bf16-mixed"),
+        ("DCGAN at 32", "dcgan_32", "bf16-mixed"),
+        ("DCGAN at 64", "dcgan_64", "bf16-mixed"),
+        ("WGAN-GP at 32", "wgan_gp_32", "bf16-mixed"),
+        ("without bf16", "", "32-true"),
+    ],
+)
+def test_what_is_fast_is_what_was_measured(row, case, precision):
+    """The first table of docs/performance.md says what its table of rounds has."""
+    page = (REPOSITORY / "docs" / "performance.md").read_text()
+    rounds = page.partition("<!-- rounds -->")[2].partition("<!-- /rounds -->")[0]
+    measured = [
+        float(faster)
+        for name, bits, faster in re.findall(
+            r"^\| (\w+) \| (\S+) \|.*\*\*([\d.]+) \(", rounds, re.MULTILINE
+        )
+        if name.startswith(case) and bits == precision
+    ]
+    line = next(one for one in page.splitlines() if row in one and one.startswith("| "))
+    said = [float(one) for one in re.findall(r"(\d\.\d+) (?=to|times)", line)]
+    assert measured
+    assert abs(min(measured) - said[0]) <= 0.05
+    assert abs(max(measured) - said[-1]) <= 0.051
+
+
 def test_how_to_cite():
     """What CITATION.cff needs by its format 1.2.0, and that it speaks of this version and licence."""
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +12,6 @@ from gan_lab import sample
 from gan_lab.common.errors import ConfigError
 from gan_lab.media.images import to_uint8
 from gan_lab.train import main
-from tests.conftest import REPOSITORY
 
 TINY = ["debug=tiny", "logger=none", "metrics=none"]
 
@@ -212,23 +208,3 @@ def test_images_from_numbers(run):
     for wrong in (z[0], z[:, :5], z[:0]):
         with pytest.raises(ConfigError, match=r"this generator takes \(N, 128\)"):
             model.generate(wrong)
-
-
-def test_the_pages_commands_and_snippets_run(run, tmp_path, monkeypatch):
-    """docs/sampling.md as it is written, with fewer images and a run of seconds; exports have tests of their own."""
-    monkeypatch.chdir(tmp_path)
-    page = (REPOSITORY / "docs" / "sampling.md").read_text()
-    page = page.replace("outputs/...", f"{run}").replace("num=10000", "num=10")
-    commands = re.findall(r"python -m gan_lab\.(sample|interpolate|timelapse) ([^#\n]+)", page)
-    assert len(commands) > 9
-    for name, options in commands:
-        if "mp4" not in options or importlib.util.find_spec("av"):
-            arguments = options.replace(str(run), "{run}").split()
-            command = importlib.import_module(f"gan_lab.{name}")
-            assert command.main([one.format(run=run) for one in arguments]) == 0, (name, options)
-    snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    tiny = 'max_rounds=1, debug="tiny", logger="none", metrics="none"'
-    for snippet in snippets:
-        if "onnxruntime" not in snippet:
-            exec(compile(snippet.replace("max_kimg=20", tiny), "docs/sampling.md", "exec"), {})
-    assert len(snippets) == 3
