@@ -121,7 +121,7 @@ def test_what_is_fast_is_what_was_measured(row, case, precision):
     line = next(one for one in page.splitlines() if row in one and one.startswith("| "))
     said = [float(one) for one in re.findall(r"(\d\.\d+) (?=to|times)", line)]
     assert measured
-    assert abs(min(measured) - said[0]) <= 0.05
+    assert abs(min(measured) - said[0]) <= 0.051
     assert abs(max(measured) - said[-1]) <= 0.051
 
 

@@ -191,7 +191,6 @@ class Reader:
         arguments = [
             re.sub(r"^data\.root=.*", f"data.root={self.stand_ins / photos}", a) for a in arguments
         ]
-        arguments = [SMALLER.get(a, a) for a in arguments]
         if (self.here / "conf").exists() and not any("--config-dir" in a for a in arguments):
             arguments.append(f"--config-dir={self.here / 'conf'}")  # files that the page has shown
         tiny = [t for t in TINY if t != "logger=none" or not any("logger=" in a for a in arguments)]
