@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import sys
 import types
@@ -74,6 +75,13 @@ def test_mlflow_has_the_pictures(run):
     kept = [path.read_bytes() for path in sorted((pictures / "samples").iterdir())]
     assert kept == [path.read_bytes() for path in sorted((run / "samples").glob("kimg-*.png"))]
     assert (pictures / "curves" / "curves.png").is_file()
+
+
+def test_each_run_of_a_process_has_its_own_store(run, tmp_path):
+    folder = tmp_path / "two"
+    assert main([*TINY, "metrics=none", "logger=mlflow", f"hydra.run.dir={folder}"]) == 0
+    assert stored(folder).info.status == "FINISHED"
+    assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_a_resumed_run_goes_on_under_its_id_at_mlflow(run, tmp_path):

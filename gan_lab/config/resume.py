@@ -172,9 +172,8 @@ def merge(
         if everything or any(_touches(key, path) for key in user_keys):
             raise ConfigError(
                 f"{path}={now}: the run that is resumed has {path}={before}; "
-                "only the stop (max_kimg, max_rounds, max_time), logger, metrics, samples, checkpoint, "
-                "log_every_rounds, data.root and on what it runs (strategy, engine, memory_format, compile, tf32, "
-                "data.device) may change. For anything else start a new run; init= takes this one's weights."
+                "only the stop, logger, metrics, samples, checkpoint, log_every_rounds, data.root and options of the "
+                "machine may change. Start a new run for anything else; init= takes this one's weights."
             )
     for path in CHANGEABLE:
         if (value := lookup(new, path)) is not MISSING:

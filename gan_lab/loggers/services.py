@@ -19,6 +19,8 @@ from gan_lab.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
+STORE = "MLFLOW_TRACKING_URI"
+
 
 class Service:
     """What these trackers have in common. The step is images seen; a resumed run goes on under its id.
@@ -83,6 +85,18 @@ class Service:
             ) from error
 
 
+@contextmanager
+def _unchanged(variable: str) -> Iterator[None]:
+    """Give a variable back its value: MLflow sets its own, which the next run of a sweep would take for the user's."""
+    before = os.environ.get(variable)
+    try:
+        yield
+    finally:
+        os.environ.pop(variable, None)
+        if before is not None:
+            os.environ[variable] = before
+
+
 def facts_of(
     config: Mapping[str, Any], command: Any, resolved: Mapping[str, Any] | None
 ) -> dict[str, Any]:
@@ -126,7 +140,7 @@ class MlflowTracker(Service):
     ) -> None:
         super().__init__("mlflow", "mlflow", identity)
         place = folder.path.resolve()
-        given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+        given = uri or os.environ.get(STORE)
         pictures = None if given else (place / "mlflow-artifacts").as_uri()
 
         def make() -> Any:
@@ -143,7 +157,8 @@ class MlflowTracker(Service):
                 run_id=self.known_id,
             )
 
-        self.start(make, facts_of(config, command, resolved))
+        with _unchanged(STORE):
+            self.start(make, facts_of(config, command, resolved))
 
     def received(self, values: Mapping[str, float], clock: Clock) -> bool:
         """Whether the store has this record, read back from it."""

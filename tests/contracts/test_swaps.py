@@ -125,8 +125,9 @@ def test_strategies_compose(strategy):
 @pytest.mark.parametrize("logger", [name for name in Groups().choices("logger") if name != "wandb"])
 def test_loggers_are_made_for_a_run(logger, tmp_path):
     """Made and closed again, nothing logged; wandb starts a service and has tests of its own."""
-    if logger == "tensorboard":
-        pytest.importorskip("tensorboard")
+    packages = {"comet": "comet_ml"}
+    if logger in ("tensorboard", "mlflow", "comet", "aim"):
+        pytest.importorskip(packages.get(logger, logger))
     config = composed(f"logger={logger}")
     trackers = build_trackers(config, folder=RunFolder(tmp_path), command=Command(), identity={})
     assert len(trackers) == (0 if logger == "none" else 1)
