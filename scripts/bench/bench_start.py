@@ -65,7 +65,7 @@ def on_a_terminal(folder: Path) -> dict[str, float]:
             sys.executable, "-m", "gan_lab.train", "logger=none", f"hydra.run.dir={folder}",
         ],
         columns=80, environment={"PYTHONDONTWRITEBYTECODE": ""},
-        interrupt=lambda text: text.count("Training") >= 3,
+        interrupt=lambda text: text.count("Training") >= 40,  # drawn four times a second
     )  # fmt: skip
     seen: dict[str, float] = {}
     bars: dict[str, set[str]] = {"a bar moves": set(), "the bar of training moves": set()}
