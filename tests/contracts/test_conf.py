@@ -27,8 +27,8 @@ from tests.contracts.walk import composed, content, files, name_of
 
 # What build.py gives a constructor by name; never in YAML.
 CONTEXT = {
-    "generator": {"resolution", "channels", "latent_dim"},
-    "discriminator": {"resolution", "channels"},
+    "generator": {"resolution", "channels", "latent_dim", "vocab_size", "length"},
+    "discriminator": {"resolution", "channels", "vocab_size", "length"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
 # What belongs to the run and stands beside a part's options.

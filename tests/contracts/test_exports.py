@@ -13,10 +13,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import GanLabError
-from gan_lab.config.groups import Groups
 from gan_lab.generation.exporting import TOLERANCE, export, largest_difference
 from gan_lab.generation.generator import ImageGenerator, settle_weights
-from tests.contracts.walk import composed
+from tests.contracts.walk import composed, for_images
 
 
 def generator_of(*overrides):
@@ -37,7 +36,7 @@ def traced(generator):
         return torch.jit.trace(generator, torch.zeros(2, generator.latent_dim))
 
 
-@pytest.fixture(params=Groups().choices("generator"))
+@pytest.fixture(params=for_images("generator"))
 def generator(request):
     return generator_of(f"generator={request.param}")
 

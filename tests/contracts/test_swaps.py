@@ -13,14 +13,14 @@ from gan_lab.config.groups import Groups
 from gan_lab.config.resume import Command
 from gan_lab.metrics.score import Metric
 from gan_lab.storage.run_folder import RunFolder
-from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed
+from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed, for_images
 
 # debug=tiny sets these for every metric; metrics=none has no use for them.
 OF_TINY = {"metrics.num_samples", "metrics.num_reals"}
 
 PARTS = [
-    *(f"generator={name}" for name in Groups().choices("generator")),
-    *(f"discriminator={name}" for name in Groups().choices("discriminator")),
+    *(f"generator={name}" for name in for_images("generator")),
+    *(f"discriminator={name}" for name in for_images("discriminator")),
     *(f"loss={name}" for name in Groups().choices("loss")),
     "penalty=[]",
     *(f"penalty=[{name}]" for name in PENALTIES),
@@ -99,8 +99,8 @@ def test_every_group_is_walked():
 @pytest.mark.parametrize("model", MODELS)
 def test_networks_with_losses_and_penalties_in_all_combinations(model):
     groups = [
-        Groups().choices("generator"),
-        Groups().choices("discriminator"),
+        for_images("generator"),
+        for_images("discriminator"),
         Groups().choices("loss"),
         ["", *PENALTIES],
     ]

@@ -9,6 +9,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan_lab.assembly.build import Parts, build
+from gan_lab.assembly.kinds import kind_of
+from gan_lab.assembly.parts import constructor_options, load_target
 from gan_lab.config.groups import CONF, Groups
 from gan_lab.config.line import override_key
 from gan_lab.train import compose
@@ -17,6 +19,17 @@ FAST = ("debug=tiny", "logger=none", "metrics=none", "strategy=cpu")
 MODELS = Groups().choices("model")
 PENALTIES = Groups().choices("penalty")
 PLAYERS = ("discriminator", "generator")
+
+
+def for_images(group: str) -> list[str]:
+    """The choices of networks that take pixels; others are for data of another kind."""
+    return [file.stem for file in files(group) if "resolution" in options_of(file)]
+
+
+def options_of(file: Path) -> dict[str, Any]:
+    """The options of the constructor that a file of conf/ names."""
+    group = file.parent.name
+    return constructor_options(load_target(group, content(file), kind_of(group)))
 
 
 def composed(*overrides: str, fast: tuple[str, ...] = FAST) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 from torch.testing import assert_close
 
-from gan_lab.config.groups import Groups
 from gan_lab.networks.dcgan import DcganDiscriminator
 from gan_lab.networks.fast import strided
 from gan_lab.networks.fast.cpu import fast_cpu
@@ -23,7 +22,7 @@ from gan_lab.networks.fast.resample import FastConvMeanPool, FastUpsampleConv
 from gan_lab.networks.fast.strided import DoublingConv, HalvingConv, _Strided, _WeightGradient
 from gan_lab.networks.layers.resample import ConvMeanPool, UpsampleConv
 from tests.conftest import batches, play_rounds
-from tests.contracts.walk import built
+from tests.contracts.walk import built, for_images
 
 HALF = {"kernel_size": 4, "stride": 2, "padding": 1}
 LAYERS = [
@@ -199,7 +198,7 @@ def fast_layers(network):
     return [m for m in network.modules() if isinstance(m, tuple(kind for _, kind in LAYERS))]
 
 
-@pytest.mark.parametrize("name", Groups().choices("generator"))
+@pytest.mark.parametrize("name", for_images("generator"))
 def test_every_generator_computes_the_same(name) -> None:
     game = built(f"generator={name}", "compile=true").game  # compiled runs have torch's layers
     assert not fast_layers(game)
@@ -208,7 +207,7 @@ def test_every_generator_computes_the_same(name) -> None:
     assert_close(fast.generator(z), game.generator(z), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", Groups().choices("discriminator"))
+@pytest.mark.parametrize("name", for_images("discriminator"))
 def test_every_discriminator_computes_the_same(name) -> None:
     game = built(f"discriminator={name}", "compile=true").game
     fast = fast_cpu(copy.deepcopy(game)).eval()

@@ -1,0 +1,1 @@
+"""Networks over tokens: sequences of whole numbers below `vocab_size`."""
