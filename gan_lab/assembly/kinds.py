@@ -43,6 +43,11 @@ def _term_or_constraint(found: type) -> bool:
     return callable(getattr(found, "project", None)) or "__call__" in dir(found)
 
 
+def _term_with_a_side(found: type) -> bool:
+    sides = (getattr(found, name, None) for name in ("discriminator", "generator"))
+    return issubclass(found, nn.Module) and any(callable(side) for side in sides)
+
+
 _NETWORK = Kind("a network (torch.nn.Module)", ("gan_lab.networks.",), subclass_of(nn.Module))
 KINDS = {
     "model": Kind(
@@ -53,6 +58,7 @@ KINDS = {
     "latent": Kind("a distribution of latents", ("gan_lab.latents.",), with_methods("from_normal")),
     "loss": Kind("a Loss", ("gan_lab.losses.",), with_methods("discriminator", "generator")),
     "penalty": Kind("a penalty or a constraint", ("gan_lab.penalties.",), _term_or_constraint),
+    "auxiliary": Kind("an auxiliary term (torch.nn.Module)", ("gan_lab.auxiliary.",), _term_with_a_side),
     "data": Kind("a data set", ("gan_lab.data.sets.",), with_methods("load")),
     "metrics": Kind("a Metric", ("gan_lab.metrics.",), with_methods("prepare", "score", "estimate_seconds")),
     "logger": Kind("a Tracker", ("gan_lab.loggers.",), with_methods("record", "picture", "close")),

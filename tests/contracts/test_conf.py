@@ -29,6 +29,7 @@ from tests.contracts.walk import composed, content, files, name_of
 CONTEXT = {
     "generator": {"resolution", "channels", "latent_dim", "vocab_size", "length"},
     "discriminator": {"resolution", "channels", "vocab_size", "length"},
+    "auxiliary": {"feature_dim", "label_dim", "codes"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
 # What belongs to the run and stands beside a part's options.
@@ -39,6 +40,7 @@ PART_GROUPS = (
     "discriminator",
     "loss",
     "penalty",
+    "auxiliary",
     "latent",
     "data",
     "metrics",
@@ -97,7 +99,9 @@ def test_model_files_are_short_and_name_a_game(file):
 
 
 @pytest.mark.parametrize(
-    "file", files("model", "loss", "penalty", "generator", "discriminator"), ids=name_of
+    "file",
+    files("model", "loss", "penalty", "auxiliary", "generator", "discriminator"),
+    ids=name_of,
 )
 def test_headers_cite_the_paper(file):
     header = "\n".join(line for line in file.read_text().splitlines() if line.startswith("#"))
@@ -138,6 +142,8 @@ def is_part(module: str, class_: type) -> bool:
         return issubclass(class_, Loss) and not inspect.isabstract(class_)
     if package == "penalties":
         return callable(own.get("project")) or "__call__" in own
+    if package == "auxiliary":
+        return issubclass(class_, nn.Module) and ("discriminator" in own or "generator" in own)
     if package == "latents":
         return "from_normal" in own and not getattr(class_, "_is_protocol", False)
     if package == "metrics":
@@ -157,6 +163,7 @@ def parts_of_the_library():
             "networks",
             "losses",
             "penalties",
+            "auxiliary",
             "latents",
             "metrics",
             "data",

@@ -31,6 +31,7 @@ ROOMS = {
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
+    "auxiliary": ({"torch"} | TYPING, {"common"}),
     "data": ({"torch"}, set()),
     "data.decoding": (DATA, {"common"}),
     "data.cache": (
@@ -172,7 +173,7 @@ def test_no_arrow_goes_up():
 
 
 def test_the_engine_knows_no_game_and_no_part():
-    parts = {"games", "networks", "losses", "penalties", "latents"}
+    parts = {"games", "networks", "losses", "penalties", "auxiliary", "latents"}
     for file in files_of("engine"):
         assert not [n for n in imported(file) if room_of(n) in parts], place(file)
 

@@ -113,9 +113,10 @@ def test_penalties_train_and_are_logged(penalty):
     values = game.read_meter()
     assert terms_of(game) <= values.keys()
     assert all(math.isfinite(value) and value != 0 for value in values.values()), values
-    names = set(game.penalties) | set(game.constraints)
-    assert names == {penalty}
-    assert (f"loss/discriminator/{penalty}" in values) == (penalty in game.penalties)
+    parts = {**game.penalties, **game.constraints}
+    assert set(parts) == {penalty}
+    logged = f"loss/{parts[penalty].player}/{penalty}" in values
+    assert logged == (penalty in game.penalties)
 
 
 def test_all_penalties_at_once():
@@ -127,7 +128,8 @@ def test_all_penalties_at_once():
     play_rounds(game, batches(BATCH), rounds_of(game))
     values = game.read_meter()
     assert terms_of(game) <= values.keys()
-    assert {f"loss/discriminator/{name}" for name in game.penalties} <= values.keys()
+    logged = {f"loss/{part.player}/{name}" for name, part in game.penalties.items()}
+    assert logged <= values.keys()
     assert all(math.isfinite(value) and value != 0 for value in values.values()), values
 
 

@@ -91,7 +91,7 @@ def test_every_group_is_walked():
     }  # fmt: skip
     from gan_lab.config.groups import Groups
 
-    elsewhere = {"optimizer", "model", "debug", "experiment", "callbacks"}
+    elsewhere = {"auxiliary", "optimizer", "model", "debug", "experiment", "callbacks"}
     assert walked | elsewhere >= set(Groups().names())
 
 

@@ -1,0 +1,1 @@
+"""Auxiliary terms: what a player learns beside the adversarial loss, with a head of its own where it needs one."""

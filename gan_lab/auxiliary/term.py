@@ -1,0 +1,157 @@
+"""What auxiliary terms share: what they read of a play, their weights, their heads.
+
+An auxiliary term is a module with a method `discriminator(play)`, `generator(play)` or both: the unweighted term,
+shape (), float32, of that player's main step. Its parameters move with the player that `head_player` names; the engine
+freezes them in the other player's step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import override
+
+from gan_lab.common.ranges import in_range
+from gan_lab.common.scalars import Scalar
+
+
+class Judgement(Protocol):
+    """The part of a DiscriminatorOutput that auxiliary terms read."""
+
+    @property
+    def logits(self) -> Tensor:
+        """Shape (N,)."""
+
+    @property
+    def features(self) -> Tensor | None:
+        """Shape (N, F), in the network's precision; None where a network offers none."""
+
+
+class Play(Protocol):
+    """The part of a play that auxiliary terms read."""
+
+    @property
+    def real(self) -> Tensor:
+        """Real images (N, C, H, W)."""
+
+    @property
+    def fake(self) -> Tensor:
+        """Generated images (N, C, H, W)."""
+
+    @property
+    def on_real(self) -> Judgement:
+        """The discriminator on `real`."""
+
+    @property
+    def on_fake(self) -> Judgement:
+        """The discriminator on `fake`."""
+
+    @property
+    def real_labels(self) -> Tensor | None:
+        """Labels of the reals as networks read them, float32 (N, label_dim); None where the data has none."""
+
+    @property
+    def fake_labels(self) -> Tensor | None:
+        """Labels that the fakes were asked for, float32 (N, label_dim); None where the data has none."""
+
+    @property
+    def real_classes(self) -> Tensor | None:
+        """Classes of the reals, int64 (N,), -1 where unknown; None where labels are attributes."""
+
+    @property
+    def fake_classes(self) -> Tensor | None:
+        """Classes that the fakes were asked for, int64 (N,); None where labels are attributes."""
+
+    @property
+    def codes(self) -> Mapping[str, Tensor]:
+        """Codes of the fakes by name: int64 (N,) for categories, float32 (N,) for numbers."""
+
+    def discriminate(self, images: Tensor, labels: Tensor | None = None, /) -> Judgement:
+        """Judge any other images (N, C, H, W)."""
+
+
+class Auxiliary(nn.Module):
+    """Base of the terms here: two weights.
+
+    Attributes:
+        head_player: whose optimizer moves the term's own parameters.
+        needs: what the play must have: "labels", "classes" (one label an image), "features", "codes".
+
+    Args:
+        discriminator_weight: the factor on the discriminator's side, >= 0, or a schedule.
+        generator_weight: the factor on the generator's side, >= 0, or a schedule.
+    """
+
+    head_player: ClassVar[str] = "discriminator"
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+
+    def __init__(
+        self, *, discriminator_weight: Scalar = 1.0, generator_weight: Scalar = 1.0
+    ) -> None:
+        super().__init__()
+        self.discriminator_weight = discriminator_weight
+        self.generator_weight = generator_weight
+        for side in ("discriminator_weight", "generator_weight"):
+            weight = getattr(self, side)
+            if not isinstance(weight, Mapping):
+                in_range(side, weight, low=0)
+
+
+class Head(nn.Linear):
+    """A linear layer in float32, whatever the precision of the layers before."""
+
+    @override
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features.to(self.weight.dtype), self.weight, self.bias)
+
+
+def features_of(output: Judgement) -> Tensor:
+    """The features (N, F) of a judgement.
+
+    Raises:
+        ValueError: if the discriminator offers none.
+    """
+    if output.features is None:
+        raise ValueError("this discriminator offers no features for an auxiliary term to read")
+    return output.features
+
+
+def given(labels: Tensor | None) -> Tensor:
+    """Labels that must be there.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if labels is None:
+        raise ValueError(
+            "an auxiliary term reads labels, or one class an image, that this play lacks"
+        )
+    return labels
+
+
+def products(one: Tensor, other: Tensor) -> Tensor:
+    """All inner products (N, M) of vectors (N, D) and (M, D), in float32 whatever the precision around."""
+    with torch.autocast(one.device.type, enabled=False):
+        return one.float() @ other.float().T
+
+
+def label_loss(logits: Tensor, labels: Tensor, classes: Tensor | None) -> Tensor:
+    """Cross entropy of the labels: over classes, or of each attribute by itself.
+
+    Args:
+        logits: shape (N, K).
+        labels: shape (N, K) in {0, 1}, read for attributes.
+        classes: int64 (N,), where -1 is unknown and left out; None for attributes.
+
+    Returns:
+        Shape (), float32: the mean over the images whose class is known, or over images and attributes.
+    """
+    if classes is None:
+        return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    total = F.cross_entropy(logits.float(), classes, ignore_index=-1, reduction="sum")
+    return total / (classes >= 0).sum().clamp(min=1)
