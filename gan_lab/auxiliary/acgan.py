@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gan_lab.auxiliary.term import Auxiliary, Head, Judgement, Play, features_of, given, label_loss
+from gan_lab.auxiliary.term import Auxiliary, Head, Judgement, Play, features_of, label_loss
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 
@@ -48,9 +48,9 @@ class AuxiliaryClassifier(Auxiliary):
 
     def discriminator(self, play: Play) -> Tensor:
         """-E[log P(c | x)] on reals, and on fakes with the classes they were asked for."""
-        real = label_loss(self.classify(play.on_real), given(play.real_labels), play.real_classes)
+        real = label_loss(self.classify(play.on_real), play.real_classes)
         return real + self.generator(play) if self.on_fakes else real
 
     def generator(self, play: Play) -> Tensor:
         """-E[log P(c | G(z, c))]."""
-        return label_loss(self.classify(play.on_fake), given(play.fake_labels), play.fake_classes)
+        return label_loss(self.classify(play.on_fake), play.fake_classes)

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_lab.auxiliary.term import Auxiliary, Head, Judgement, Play, features_of, given, products
+from gan_lab.auxiliary.term import (
+    Auxiliary,
+    Head,
+    Judgement,
+    Play,
+    features_of,
+    one_class,
+    products,
+)
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 
@@ -76,11 +84,11 @@ class ConditionalContrast(Auxiliary):
 
     def discriminator(self, play: Play) -> Tensor:
         """The contrast among reals."""
-        return self._contrast(play.on_real, given(play.real_classes))
+        return self._contrast(play.on_real, one_class(play.real_classes))
 
     def generator(self, play: Play) -> Tensor:
         """The contrast among fakes."""
-        return self._contrast(play.on_fake, given(play.fake_classes))
+        return self._contrast(play.on_fake, one_class(play.fake_classes))
 
     def _contrast(self, output: Judgement, classes: Tensor) -> Tensor:
         images = F.normalize(self.projection(features_of(output)), dim=1)

@@ -25,7 +25,7 @@ LEAST_DEVIATION = 0.01  # of Q about a number, so that its likelihood is bounded
 def category_bound(logits: Tensor, categories: Tensor) -> Tensor:
     """Lower bound of I(code; image) in nats for a uniform category: arXiv:1606.03657, eq. 5.
 
-    log K + E[log Q(c | x)], Q the softmax of the logits (N, K), c the categories (N,).
+    log K + E[log Q(c | x)], Q the softmax of the logits (N, K), c the categories: (N,) or one-hot (N, K).
     """
     return math.log(logits.shape[1]) - F.cross_entropy(logits.float(), categories)
 
@@ -70,6 +70,7 @@ class MutualInformation(Auxiliary):
         in_range("numbers", numbers, low=0)
         in_range("width", width, low=1)
         self.numbers = numbers
+        self.categories = {name for name, size in codes.items() if size > 1}
         self.sizes = {name: size if size > 1 else 2 for name, size in codes.items()}
         self.hidden = Head(feature_dim, width)
         self.outputs = Head(width, sum(self.sizes.values()))
@@ -82,15 +83,15 @@ class MutualInformation(Auxiliary):
     def discriminator(self, play: Play) -> Tensor:
         """Minus the bound, for the discriminator and Q."""
         guesses = self.guesses(features_of(play.on_fake))
-        terms = [self._bound(guesses[name], play.codes[name]) for name in self.sizes]
+        terms = [self._bound(name, guess, play.codes[name]) for name, guess in guesses.items()]
         return -torch.stack(terms).sum()
 
     def generator(self, play: Play) -> Tensor:
         """Minus the bound, for the generator."""
         return self.discriminator(play)
 
-    def _bound(self, guess: Tensor, code: Tensor) -> Tensor:
-        if not code.is_floating_point():
+    def _bound(self, name: str, guess: Tensor, code: Tensor) -> Tensor:
+        if name in self.categories:
             return category_bound(guess, code)
         mean, deviation = guess[:, 0], softplus_from_one(guess[:, 1]) + LEAST_DEVIATION
         return self.numbers * number_bound(mean, deviation, code.reshape(-1))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 
@@ -52,23 +53,23 @@ class Play(Protocol):
 
     @property
     def real_labels(self) -> Tensor | None:
-        """Labels of the reals as networks read them, float32 (N, label_dim); None where the data has none."""
+        """Labels of the reals as networks read them, float32 (N, label_dim); None where the game has none."""
 
     @property
     def fake_labels(self) -> Tensor | None:
-        """Labels that the fakes were asked for, float32 (N, label_dim); None where the data has none."""
+        """Labels that the fakes were asked for, float32 (N, label_dim); None where the game has none."""
 
     @property
-    def real_classes(self) -> Tensor | None:
-        """Classes of the reals, int64 (N,), -1 where unknown; None where labels are attributes."""
+    def real_classes(self) -> Tensor:
+        """Classes of the reals, int64 (N,), -1 where unknown; or attributes, float32 (N, label_dim) in {0, 1}."""
 
     @property
-    def fake_classes(self) -> Tensor | None:
-        """Classes that the fakes were asked for, int64 (N,); None where labels are attributes."""
+    def fake_classes(self) -> Tensor:
+        """Classes that the fakes were asked for, int64 (N,); or attributes, float32 (N, label_dim)."""
 
     @property
     def codes(self) -> Mapping[str, Tensor]:
-        """Codes of the fakes by name: int64 (N,) for categories, float32 (N,) for numbers."""
+        """Codes of the fakes by name: categories int64 (N,) or one-hot (N, K), numbers float32 (N,) or (N, 1)."""
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None, /) -> Judgement:
         """Judge any other images (N, C, H, W)."""
@@ -121,17 +122,18 @@ def features_of(output: Judgement) -> Tensor:
     return output.features
 
 
-def given(labels: Tensor | None) -> Tensor:
-    """Labels that must be there.
+def one_class(classes: Tensor) -> Tensor:
+    """Classes (N,), one for each image.
 
     Raises:
-        ValueError: if there are none.
+        ConfigError: if the labels are several attributes.
     """
-    if labels is None:
-        raise ValueError(
-            "an auxiliary term reads labels, or one class an image, that this play lacks"
+    if classes.ndim != 1:
+        raise ConfigError(
+            f"auxiliary: these labels are {classes.shape[1]} attributes of each image, and this term takes one class; "
+            "choose auxiliary=[acgan], or data with classes."
         )
-    return labels
+    return classes
 
 
 def products(one: Tensor, other: Tensor) -> Tensor:
@@ -140,18 +142,17 @@ def products(one: Tensor, other: Tensor) -> Tensor:
         return one.float() @ other.float().T
 
 
-def label_loss(logits: Tensor, labels: Tensor, classes: Tensor | None) -> Tensor:
+def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy of the labels: over classes, or of each attribute by itself.
 
     Args:
         logits: shape (N, K).
-        labels: shape (N, K) in {0, 1}, read for attributes.
-        classes: int64 (N,), where -1 is unknown and left out; None for attributes.
+        labels: classes, int64 (N,), where -1 is unknown and left out; or attributes, float32 (N, K) in {0, 1}.
 
     Returns:
         Shape (), float32: the mean over the images whose class is known, or over images and attributes.
     """
-    if classes is None:
+    if labels.ndim == 2:
         return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
-    total = F.cross_entropy(logits.float(), classes, ignore_index=-1, reduction="sum")
-    return total / (classes >= 0).sum().clamp(min=1)
+    total = F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum")
+    return total / (labels >= 0).sum().clamp(min=1)

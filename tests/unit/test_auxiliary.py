@@ -13,6 +13,7 @@ from torch.nn.functional import one_hot
 from torch.testing import assert_close
 
 from gan_lab.auxiliary.acgan import AuxiliaryClassifier
+from gan_lab.auxiliary.adcgan import DiscriminativeClassifier
 from gan_lab.auxiliary.contragan import ConditionalContrast, conditional_contrast
 from gan_lab.auxiliary.feature_matching import FeatureMatching
 from gan_lab.auxiliary.mutual_information import (
@@ -21,8 +22,10 @@ from gan_lab.auxiliary.mutual_information import (
     category_bound,
     number_bound,
 )
+from gan_lab.auxiliary.reacgan import DataToDataCrossEntropy, data_to_data_cross_entropy
 from gan_lab.auxiliary.rotation import Rotation, turned
-from gan_lab.auxiliary.term import Head, features_of, given, label_loss, products
+from gan_lab.auxiliary.tacgan import TwinClassifiers
+from gan_lab.auxiliary.term import Head, features_of, label_loss, one_class, products
 from gan_lab.common.errors import ConfigError
 from gan_lab.networks.output import DiscriminatorOutput
 
@@ -95,23 +98,22 @@ def test_the_label_loss_leaves_unknown_classes_out():
     logits, classes = torch.randn(N, K), torch.tensor([0, -1, 2, 1, -1, -1, 0, 2])
     known = classes >= 0
     wanted = surprise(numpy(logits[known]), classes[known].tolist())
-    assert float(label_loss(logits, torch.zeros(N, K), classes)) == pytest.approx(wanted, rel=1e-5)
-    none = label_loss(logits, torch.zeros(N, K), torch.full((N,), -1))
-    assert float(none) == 0
+    assert float(label_loss(logits, classes)) == pytest.approx(wanted, rel=1e-5)
+    assert float(label_loss(logits, torch.full((N,), -1))) == 0
 
 
 def test_the_label_loss_of_attributes_judges_each_by_itself():
     logits, labels = torch.randn(N, K), torch.randint(2, (N, K)).float()
     chance = 1 / (1 + np.exp(-numpy(logits)))
     wanted = -np.mean(np.where(numpy(labels) == 1, np.log(chance), np.log(1 - chance)))
-    assert float(label_loss(logits, labels, None)) == pytest.approx(wanted, rel=1e-5)
+    assert float(label_loss(logits, labels)) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_what_is_missing_is_told():
     with pytest.raises(ValueError, match="offers no features"):
         features_of(DiscriminatorOutput(torch.zeros(N), None))
-    with pytest.raises(ValueError, match="lacks"):
-        given(None)
+    with pytest.raises(ConfigError, match="3 attributes of each image"):
+        one_class(torch.zeros(N, K))
 
 
 @pytest.mark.parametrize("side", ["discriminator_weight", "generator_weight"])
@@ -137,9 +139,7 @@ def test_acgan_is_the_cross_entropy_of_both(on_fakes):
 
 def test_acgan_takes_attributes():
     labels = torch.randint(2, (N, K)).float()
-    play = fake_play(
-        real_labels=labels, fake_labels=1 - labels, real_classes=None, fake_classes=None
-    )
+    play = fake_play(real_classes=labels, fake_classes=1 - labels)
     term = AuxiliaryClassifier(feature_dim=F, label_dim=K)
     chance = 1 / (1 + np.exp(-linear(term.head, numpy(play.on_fake.features))))
     wanted = -np.mean(np.where(numpy(labels) == 0, np.log(chance), np.log(1 - chance)))
@@ -226,9 +226,11 @@ def test_the_bound_of_a_number_lies_just_below_the_information():
     assert float(number_bound(image, torch.full_like(image, 0.2), torch.tensor(code))) < bound - 0.1
 
 
-def test_infogan_adds_the_codes_up():
+@pytest.mark.parametrize("one_hots", [True, False])
+def test_infogan_adds_the_codes_up(one_hots):
     codes = {"digit": torch.randint(K, (N,)), "slant": torch.rand(N) * 2 - 1}
-    play = fake_play(codes=codes)
+    written = {"digit": one_hot(codes["digit"], K).float(), "slant": codes["slant"][:, None]}
+    play = fake_play(codes=written if one_hots else codes)
     term = MutualInformation(feature_dim=F, codes={"digit": K, "slant": 1}, numbers=0.3, width=6)
     hidden = linear(term.hidden, numpy(play.on_fake.features))
     said = linear(term.outputs, np.where(hidden > 0, hidden, 0.1 * hidden))
@@ -304,3 +306,92 @@ def test_feature_matching_is_the_squared_distance_of_the_means():
         numpy(play.on_fake.features.grad), np.tile(-2 * apart / N, (N, 1)), rtol=1e-4, atol=1e-6
     )
     assert not hasattr(term, "discriminator")
+
+
+# TAC-GAN and ADC-GAN -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_fakes", [True, False])
+def test_tacgan_sets_the_twin_against_the_first(on_fakes):
+    play, term = fake_play(), TwinClassifiers(feature_dim=F, label_dim=K, on_fakes=on_fakes)
+    real, fake = numpy(play.on_real.features), numpy(play.on_fake.features)
+    classes = play.fake_classes.tolist()
+    first, twin = (surprise(linear(h, fake), classes) for h in (term.head, term.twin))
+    wanted = surprise(linear(term.head, real), play.real_classes.tolist()) + twin
+    wanted += first if on_fakes else 0
+    assert value(term.discriminator(play)) == pytest.approx(wanted, rel=1e-5)
+    assert value(term.generator(play)) == pytest.approx(first - twin, rel=1e-4, abs=1e-6)
+
+
+def test_a_generator_gains_nothing_where_the_twins_agree():
+    play, term = fake_play(), TwinClassifiers(feature_dim=F, label_dim=K)
+    term.twin.load_state_dict(term.head.state_dict())
+    term.generator(play).backward()
+    assert_close(play.on_fake.features.grad, torch.zeros(N, F))
+
+
+def test_adcgan_tells_real_from_generated_by_class():
+    play, term = fake_play(), DiscriminativeClassifier(feature_dim=F, label_dim=K)
+    real, fake = (linear(term.head, numpy(p.features)) for p in (play.on_real, play.on_fake))
+    assert real.shape == (N, 2 * K)
+    asked = play.fake_classes.tolist()
+    generated = surprise(fake, [c + K for c in asked])
+    wanted = surprise(real, play.real_classes.tolist()) + generated
+    assert value(term.discriminator(play)) == pytest.approx(wanted, rel=1e-5)
+    wanted = surprise(fake, asked) - generated
+    assert value(term.generator(play)) == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+
+
+# ReACGAN -----------------------------------------------------------------------------------------
+
+
+def d2d_by_loops(images, proxies, classes, *, temperature, positive, negative) -> float:
+    """arXiv:2111.01118, eq. 9, word by word."""
+    total = 0.0
+    for i, image in enumerate(images):
+        near = math.exp(min(image @ proxies[i] - positive, 0) / temperature)
+        apart = sum(
+            math.exp(max(image @ other - negative, 0) / temperature)
+            for j, other in enumerate(images)
+            if classes[j] != classes[i]
+        )
+        total -= math.log(near / (near + apart))
+    return total / len(images)
+
+
+@pytest.mark.parametrize(
+    "margins",
+    [
+        {"temperature": 0.5, "positive": 0.98, "negative": 0.02},
+        {"temperature": 0.2, "positive": 0.1, "negative": -0.3},
+    ],
+    ids=["paper", "other"],
+)
+def test_reacgan_is_the_loop_of_the_paper(margins):
+    play, term = fake_play(), DataToDataCrossEntropy(feature_dim=F, label_dim=K, dim=7, **margins)
+    proxies = unit(numpy(term.proxies.weight))
+    for kind, side in (("real", term.discriminator), ("fake", term.generator)):
+        features, classes = getattr(play, f"on_{kind}").features, getattr(play, f"{kind}_classes")
+        images = unit(linear(term.projection, numpy(features)))
+        wanted = d2d_by_loops(images, proxies[classes], classes.tolist(), **margins)
+        assert value(side(play)) == pytest.approx(wanted, rel=1e-5), kind
+
+
+def test_reacgan_leaves_easy_images_alone():
+    """Beyond both margins the gradient is zero."""
+    images = torch.eye(3).requires_grad_()
+    loss = data_to_data_cross_entropy(
+        images, torch.eye(3), torch.arange(3), temperature=0.5, positive=0.9, negative=0.1
+    )
+    assert float(loss.detach()) == pytest.approx(math.log(3), rel=1e-6)
+    loss.backward()
+    assert_close(images.grad, torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize(
+    "term", [TwinClassifiers, DiscriminativeClassifier, ConditionalContrast, DataToDataCrossEntropy]
+)
+def test_terms_of_one_class_refuse_attributes_in_words(term):
+    play = fake_play(fake_classes=torch.zeros(N, K))
+    with pytest.raises(ConfigError, match="takes one class"):
+        term(feature_dim=F, label_dim=K).generator(play)
