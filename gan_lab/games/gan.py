@@ -19,7 +19,7 @@ from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
 from gan_lab.latents.distributions import Latent
-from gan_lab.losses.adversarial import Loss
+from gan_lab.losses.adversarial import Loss, flipped
 from gan_lab.networks.output import DiscriminatorOutput
 
 PLAYERS = ("discriminator", "generator")
@@ -166,7 +166,10 @@ class GAN(AdversarialModule):
         return steps
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
-        return self.adversarial.discriminator(play.on_real.logits, play.on_fake.logits)
+        real, fake = play.on_real.logits, play.on_fake.logits
+        if chance := self.adversarial.label_flipping:
+            real, fake = flipped(real, fake, play.uniform("label_flipping", (play.size,)) < chance)
+        return self.adversarial.discriminator(real, fake)
 
     def _generator_loss(self, play: ImagePlay) -> Tensor:
         real = play.on_real.logits if self.adversarial.needs_real else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 from typing_extensions import override
@@ -22,10 +23,12 @@ class Loss(ABC):
     Attributes:
         needs_real: the generator's side reads the logits of reals too.
         lipschitz: the theory asks for a Lipschitz discriminator (a penalty or clipping).
+        label_flipping: chance that the discriminator is told the wrong label of an image; the game draws it.
     """
 
     needs_real: ClassVar[bool] = False
     lipschitz: ClassVar[bool] = False
+    label_flipping: float = 0.0
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -34,6 +37,15 @@ class Loss(ABC):
     @abstractmethod
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return what the generator minimises, shape (); real is read only where `needs_real`."""
+
+
+def flipped(real: Tensor, fake: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N,) of reals and fakes, exchanged in the pairs where flips (N,) is true.
+
+    Their labels are wrong then, with the same chance for reals and fakes. The noise keeps a discriminator from being
+    sure: Towards Principled Methods for Training GANs, arXiv:1701.04862, has the like on images.
+    """
+    return torch.where(flips, fake, real), torch.where(flips, real, fake)
 
 
 def cross_entropy_discriminator(
@@ -109,11 +121,14 @@ class Minimax(Loss):
 
     Args:
         label_smoothing: the discriminator's target for reals is 1 - label_smoothing, [0, 1).
+        label_flipping: chance that the discriminator is told the wrong label of an image, [0, 0.5).
     """
 
-    def __init__(self, *, label_smoothing: float = 0.0) -> None:
+    def __init__(self, *, label_smoothing: float = 0.0, label_flipping: float = 0.0) -> None:
         in_range("label_smoothing", label_smoothing, low=0, below=1)
+        in_range("label_flipping", label_flipping, low=0, below=0.5)
         self.label_smoothing = label_smoothing
+        self.label_flipping = label_flipping
 
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -129,6 +144,7 @@ class NonSaturating(Minimax):
 
     Args:
         label_smoothing: the discriminator's target for reals is 1 - label_smoothing, [0, 1).
+        label_flipping: chance that the discriminator is told the wrong label of an image, [0, 0.5).
     """
 
     @override
@@ -145,16 +161,25 @@ class LeastSquares(Loss):
         c: the generator's target for fakes. a, b, c = 0, 1, 1 is the paper's eq. 9 and
             -1, 1, 0 its eq. 8, the Pearson divergence.
         label_smoothing: s of [0, 1) moves the target for reals to (1 - s) b + s a.
+        label_flipping: chance that the discriminator is told the wrong label of an image, [0, 0.5).
     """
 
     def __init__(
-        self, *, a: float = 0.0, b: float = 1.0, c: float = 1.0, label_smoothing: float = 0.0
+        self,
+        *,
+        a: float = 0.0,
+        b: float = 1.0,
+        c: float = 1.0,
+        label_smoothing: float = 0.0,
+        label_flipping: float = 0.0,
     ) -> None:
         in_range("label_smoothing", label_smoothing, low=0, below=1)
+        in_range("label_flipping", label_flipping, low=0, below=0.5)
         self.a = a
         self.b = b
         self.c = c
         self.label_smoothing = label_smoothing
+        self.label_flipping = label_flipping
 
     @override
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:

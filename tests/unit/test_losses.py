@@ -1,12 +1,14 @@
 """Every loss against NumPy in float64, its gradient's sign, smoothing and precision."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.losses import adversarial
+from gan_lab.losses import adversarial, energy
 from gan_lab.losses.adversarial import (
     Hinge,
     LeastSquares,
@@ -15,11 +17,14 @@ from gan_lab.losses.adversarial import (
     NonSaturating,
     Relativistic,
     Wasserstein,
+    flipped,
 )
+from gan_lab.losses.energy import Energy
+from tests.contracts.walk import built
 
 REAL = np.array([2.0, -0.5, 0.25, 40.0])
 FAKE = np.array([-1.5, 0.75, 3.0, -60.0])
-LOSSES = [Minimax, NonSaturating, LeastSquares, Wasserstein, Hinge, Relativistic]
+LOSSES = [Minimax, NonSaturating, LeastSquares, Wasserstein, Hinge, Relativistic, Energy]
 
 
 def logits(values: np.ndarray, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -43,6 +48,7 @@ DISCRIMINATOR = {
     Wasserstein: FAKE.mean() - REAL.mean(),
     Hinge: np.maximum(0, 1 - REAL).mean() + np.maximum(0, 1 + FAKE).mean(),
     Relativistic: -log_sigmoid(REAL - FAKE).mean(),
+    Energy: -REAL.mean() + np.maximum(0, 1 + FAKE).mean(),
 }
 GENERATOR = {
     Minimax: log_sigmoid(-FAKE).mean(),
@@ -51,6 +57,7 @@ GENERATOR = {
     Wasserstein: -FAKE.mean(),
     Hinge: -FAKE.mean(),
     Relativistic: -log_sigmoid(FAKE - REAL).mean(),
+    Energy: -FAKE.mean(),
 }
 # d loss / d fake of the generator, per sample, by hand.
 GENERATOR_GRADIENT = {
@@ -59,6 +66,7 @@ GENERATOR_GRADIENT = {
     LeastSquares: (FAKE - 1) / 4,
     Wasserstein: np.full(4, -0.25),
     Hinge: np.full(4, -0.25),
+    Energy: np.full(4, -0.25),
     Relativistic: -sigmoid(REAL - FAKE) / 4,
 }
 
@@ -135,6 +143,49 @@ def test_least_squares_takes_other_labels_and_smoothing() -> None:
     assert_close(value.item(), 0.5 * (FAKE**2).mean(), rtol=1e-6, atol=1e-6)
 
 
+def test_flipping_gives_each_image_the_others_label() -> None:
+    flips = torch.tensor([True, False, False, True])
+    real, fake = flipped(logits(REAL), logits(FAKE), flips)
+    value = NonSaturating().discriminator(real, fake)
+    told_real = [FAKE[0], REAL[1], REAL[2], FAKE[3]]
+    told_fake = [REAL[0], FAKE[1], FAKE[2], REAL[3]]
+    expected = -np.mean([log_sigmoid(x) for x in told_real])
+    expected -= np.mean([log_sigmoid(-x) for x in told_fake])
+    assert_close(value.item(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_game_draws_the_flips_from_the_play() -> None:
+    """As often as asked, each image by itself, from the play's own randomness."""
+    play = built("model=dcgan", "loss.label_flipping=0.3").game
+    asked = []
+
+    class Fixed:
+        on_real = SimpleNamespace(logits=torch.tensor(REAL))
+        on_fake = SimpleNamespace(logits=torch.tensor(FAKE))
+        size = 4
+
+        def uniform(self, purpose, shape):
+            asked.append((purpose, shape))
+            return torch.tensor([0.29, 0.31, 0.99, 0.0])
+
+    value = play._discriminator_loss(Fixed())
+    flips = torch.tensor([True, False, False, True])
+    wanted = play.adversarial.discriminator(*flipped(torch.tensor(REAL), torch.tensor(FAKE), flips))
+    assert_close(value, wanted, rtol=0, atol=0)
+    assert asked == [("label_flipping", (4,))]
+
+
+def test_the_energy_pushes_fakes_up_to_the_margin() -> None:
+    """The energy is minus the logit; the fake of energy 3 lies beyond the margin of 2."""
+    real, fake = logits(np.array([-0.5, -4.0])), logits(np.array([-1.5, -3.0]))
+    loss = Energy(margin=2.0).discriminator(real, fake)
+    assert_close(loss.item(), (0.5 + 4.0) / 2 + 0.5 / 2, rtol=1e-6, atol=0)
+    loss.backward()
+    assert_close(fake.grad, torch.tensor([0.5, 0.0]), rtol=0, atol=0)
+    with pytest.raises(ConfigError, match="margin=0"):
+        Energy(margin=0.0)
+
+
 def test_relativistic_pairs_by_index_and_needs_reals() -> None:
     loss = Relativistic()
     real, fake = np.array([0.0, 5.0]), np.array([0.0, 5.0])
@@ -169,6 +220,13 @@ def test_what_the_engine_reads_of_a_loss() -> None:
 
 
 @pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares])
+@pytest.mark.parametrize("value", [-0.1, 0.5])
+def test_flipping_out_of_range_is_named(kind: type, value: float) -> None:
+    with pytest.raises(ConfigError, match=r"^label_flipping=.*must lie in \[0, 0.5\)\."):
+        kind(label_flipping=value)
+
+
+@pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares])
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_smoothing_out_of_range_is_named(kind: type, value: float) -> None:
     with pytest.raises(ConfigError, match=r"^label_smoothing=.*must lie in \[0, 1\)\."):
@@ -177,10 +235,11 @@ def test_smoothing_out_of_range_is_named(kind: type, value: float) -> None:
 
 def test_every_function_names_its_paper() -> None:
     functions = [
-        getattr(adversarial, name)
-        for name in vars(adversarial)
-        if name.endswith(("_discriminator", "_generator"))
+        getattr(module, name)
+        for module in (adversarial, energy)
+        for name, what in vars(module).items()
+        if name.endswith(("_discriminator", "_generator")) and what.__module__ == module.__name__
     ]
-    assert len(functions) == 10
+    assert len(functions) == 11
     for function in functions:
         assert "arXiv" in function.__doc__ or "relativistic_discriminator" in function.__doc__
