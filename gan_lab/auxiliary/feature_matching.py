@@ -18,8 +18,7 @@ class FeatureMatching(Auxiliary):
     """
 
     def __init__(self, *, weight: Scalar = 1.0) -> None:
-        super().__init__(generator_weight=weight)
-        self.weight = weight
+        super().__init__(weight=weight)
 
     def generator(self, play: Play) -> Tensor:
         """The squared distance of the means."""

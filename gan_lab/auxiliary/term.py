@@ -74,32 +74,31 @@ class Play(Protocol):
     def discriminate(self, images: Tensor, labels: Tensor | None = None, /) -> Judgement:
         """Judge any other images (N, C, H, W)."""
 
+    def uniform(self, purpose: str, shape: tuple[int, ...], /) -> Tensor:
+        """Draw from [0, 1)."""
+
 
 class Auxiliary(nn.Module):
-    """Base of the terms here: two weights.
+    """Base of the terms here: their weights.
 
     Attributes:
         head_player: whose optimizer moves the term's own parameters.
         needs: what the play must have: "labels", "classes" (one label an image), "features", "codes".
 
     Args:
-        discriminator_weight: the factor on the discriminator's side, >= 0, or a schedule.
-        generator_weight: the factor on the generator's side, >= 0, or a schedule.
+        weights: each >= 0, or a schedule: `discriminator_weight` and `generator_weight`, or `weight` of a term with
+            one side.
     """
 
     head_player: ClassVar[str] = "discriminator"
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
-    def __init__(
-        self, *, discriminator_weight: Scalar = 1.0, generator_weight: Scalar = 1.0
-    ) -> None:
+    def __init__(self, **weights: Scalar) -> None:
         super().__init__()
-        self.discriminator_weight = discriminator_weight
-        self.generator_weight = generator_weight
-        for side in ("discriminator_weight", "generator_weight"):
-            weight = getattr(self, side)
+        for name, weight in weights.items():
             if not isinstance(weight, Mapping):
-                in_range(side, weight, low=0)
+                in_range(name, weight, low=0)
+            setattr(self, name, weight)
 
 
 class Head(nn.Linear):

@@ -22,6 +22,7 @@ from gan_lab.auxiliary.mutual_information import (
     category_bound,
     number_bound,
 )
+from gan_lab.auxiliary.pulling_away import PullingAway
 from gan_lab.auxiliary.reacgan import DataToDataCrossEntropy, data_to_data_cross_entropy
 from gan_lab.auxiliary.rotation import Rotation, turned
 from gan_lab.auxiliary.tacgan import TwinClassifiers
@@ -395,3 +396,10 @@ def test_terms_of_one_class_refuse_attributes_in_words(term):
     play = fake_play(fake_classes=torch.zeros(N, K))
     with pytest.raises(ConfigError, match="takes one class"):
         term(feature_dim=F, label_dim=K).generator(play)
+
+
+def test_pulling_away_is_the_mean_squared_cosine_of_pairs():
+    play = fake_play()
+    features = unit(numpy(play.on_fake.features))
+    pairs = [(a @ b) ** 2 for i, a in enumerate(features) for j, b in enumerate(features) if i != j]
+    assert value(PullingAway().generator(play)) == pytest.approx(np.mean(pairs), rel=1e-5)
