@@ -37,6 +37,7 @@ OPTIONS = {
     "walks": Field(int, low=1),
     "fps": Field(float, above=0, high=60),
     "truncation": Field(float | None, above=0),
+    "classes": Field(str | int | None),
     "scale": Field(int | None, low=1, high=64),
     "out": Field(str | None),
     "overwrite": Field(bool),
@@ -82,7 +83,7 @@ def save_walk(options: Mapping[str, Any]) -> Path:
     ]
     try:
         with progress(len(ways) * len(ways[0]), "Drawing") as done:
-            steps = _steps(model, ways, batch_size=options["batch_size"], done=done)
+            steps = _steps(model, ways, options, done=done)
             _save(
                 steps,
                 out,
@@ -134,14 +135,24 @@ def _dealt(options: Mapping[str, Any], frames: int) -> list[list[int]]:
 
 
 def _steps(
-    model: Pretrained, ways: Sequence[Tensor], *, batch_size: int, done: Callable[[int], object]
+    model: Pretrained,
+    ways: Sequence[Tensor],
+    options: Mapping[str, Any],
+    *,
+    done: Callable[[int], object],
 ) -> Iterator[Tensor]:
-    """The images (walks, C, H, W) of one step after the other, on the CPU."""
+    """The images (walks, C, H, W) of one step after the other, on the CPU; a walk keeps its class."""
     import torch
 
+    from gan_lab.generation.classes import classes_of
+
+    batch_size, ask = options["batch_size"], {}
+    if options["classes"] is not None or model.classes:
+        classes = classes_of(options["classes"] or "all", model.classes)
+        ask["classes"] = [classes[index % len(classes)] for index in range(len(ways))]
     numbers = torch.stack(list(ways), dim=1)  # (steps, walks, dim)
     for part in numbers.split(max(1, batch_size // len(ways))):
-        images = model.generate(part.flatten(0, 1), batch_size=batch_size).cpu()
+        images = model.generate(part.flatten(0, 1), batch_size=batch_size, **ask).cpu()
         done(len(images))
         yield from images.unflatten(0, part.shape[:2])
 

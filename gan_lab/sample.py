@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gan_lab.engine.asking import Shown
     from gan_lab.generation.trained import Pretrained
 
+IN_A_ROW = 8  # images of each of several classes, where num is not given
 MANY = 4096  # images at once that are counted before they are made
 
 OPTIONS = {
@@ -40,6 +42,7 @@ OPTIONS = {
     "seed": Field(int, low=0),
     "seeds": Field(str | None),
     "truncation": Field(float | None, above=0),
+    "classes": Field(str | int | None),
     "columns": Field(int | None, low=1),
     "scale": Field(int, low=1, high=64),
     "out": Field(str | None),
@@ -76,7 +79,6 @@ def save_samples(options: Mapping[str, Any]) -> Path:
         from gan_lab.media.images import enlarged
 
     seeds = None if options["seeds"] is None else seeds_of(options["seeds"])
-    count = options["num"] if seeds is None else len(seeds)
     given, single = _target(options)
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"],
@@ -85,14 +87,15 @@ def save_samples(options: Mapping[str, Any]) -> Path:
     # The name of the default says what is in it, so that a file of this name may be renewed.
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
     scale = options["scale"]
-    _refuse_too_large(options, count, model, single=single)
-    batches = _batches(model, options, seeds)
+    wanted = _wanted(options, model, seeds)
+    _refuse_too_large(options, wanted.count, model, single=single)
+    batches = _batches(model, options, seeds, wanted)
     try:
-        with phase("Drawing samples", total=count) as shown:
+        with phase("Drawing samples", total=wanted.count) as shown:
             batches = counted(batches, shown)
             if single:
                 images = torch.cat([batch.cpu() for batch in batches])
-                save_grid(images, out, columns=options["columns"], scale=scale)
+                save_grid(images, out, columns=wanted.columns, scale=scale)
             else:
                 large = (enlarged(batch, scale) for batch in batches)
                 write_folder(large, out, overwrite=options["overwrite"])
@@ -115,13 +118,36 @@ def _refuse_too_large(
         refuse_too_many(option, at_once, shape=(channels, height * scale, width * scale))
 
 
+def _wanted(options: Mapping[str, Any], model: Pretrained, seeds: Sequence[int] | None) -> Shown:
+    """How many samples are wanted, in how many columns, and of which classes: a row for each of several."""
+    from gan_lab.engine.asking import Shown, rows_of
+    from gan_lab.generation.classes import classes_of
+
+    count, columns = options["num"] if seeds is None else len(seeds), options["columns"]
+    if options["classes"] is None:
+        return Shown(count, columns)
+    classes = classes_of(options["classes"], model.classes)
+    if len(classes) == 1:
+        return Shown(count, columns, {"classes": classes})
+    if seeds is not None:
+        raise ConfigError(
+            f"classes={options['classes']} seeds={options['seeds']}: seeds go with one class; "
+            "give one, or leave seeds out for a row of each class."
+        )
+    each = count if "num" in user_keys() else IN_A_ROW
+    rows = rows_of("classes", classes, each)
+    return Shown(rows.count, columns or each, rows.ask)
+
+
 def _batches(
-    model: Pretrained, options: Mapping[str, Any], seeds: Sequence[int] | None
+    model: Pretrained, options: Mapping[str, Any], seeds: Sequence[int] | None, wanted: Shown
 ) -> Iterator[Tensor]:
-    how = {key: options[key] for key in ("batch_size", "batch_norm", "truncation")}
+    how = {key: options[key] for key in ("batch_size", "batch_norm", "truncation")} | dict(
+        wanted.ask
+    )
     if seeds is not None:
         return model.batches_of(seeds, **how)
-    return model.batches(options["num"], seed=options["seed"], **how)
+    return model.batches(wanted.count, seed=options["seed"], **how)
 
 
 def _refuse_both(options: Mapping[str, Any], keys: Collection[str]) -> None:
@@ -159,6 +185,8 @@ def _name(options: Mapping[str, Any]) -> str:
     which = f"seed-{options['seed']}-num-{options['num']}"
     if options["seeds"] is not None:
         which = f"seeds-{short_name(options['seeds'])}"
+    if options["classes"] is not None:
+        which += f"-classes-{short_name(str(options['classes']))}"
     statistics = "" if options["batch_norm"] == "running" else "-batch-statistics"
     drawn = [
         f"-{key}-{options[key]:g}"

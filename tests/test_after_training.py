@@ -20,7 +20,7 @@ from PIL import Image
 import gan_lab
 from gan_lab import cli, evaluate, export, sample
 from gan_lab.common.errors import CheckpointError, ConfigError
-from gan_lab.generation.sampling import latent_numbers
+from gan_lab.engine.randomness import numbers_of
 from gan_lab.media.images import to_uint8
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import main
@@ -228,7 +228,7 @@ def test_export_gives_the_images_of_the_run(run, format, suffix, tmp_path, capsy
     assert "latents: float32 (N, 100), standard normal numbers" in said.err
     model = gan_lab.load(run, device="cpu")
     for count in (1, 7):
-        latents = latent_numbers(seed=3, start=0, count=count, dim=100)
+        latents = numbers_of(range(count), 100, seed=3)
         images = run_file(out, latents)
         assert images.shape == (count, 1, 32, 32)
         torch.testing.assert_close(images, model.sample(count, seed=3), rtol=0, atol=1e-4)

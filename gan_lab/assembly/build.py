@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections import ChainMap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,10 @@ from gan_lab.networks.fast.cpu import fast_cpu
 from gan_lab.process.machine import Machine, choose
 
 RATE_KEYS = ("lr", "clip_norm")
+OF_SEVERAL = (
+    "penalty",
+    "auxiliary",
+)  # groups of which several are chosen, for games that take them
 
 
 @dataclass
@@ -51,7 +56,7 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     machine = choose(config)
     builder = _Builder(config, user_keys)
     source = builder.source()
-    game = builder.game(source)
+    game = builder.game(facts_of(source))
     metric = builder.metric()
     builder.refuse_unknown()
     shape = (source.channels, source.resolution, source.resolution)
@@ -69,6 +74,16 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     return Parts(game, source, metric, machine, builder.leftovers.dropped)
 
 
+def _several(annotation: Any) -> bool:
+    """Whether a constructor takes several parts of a group by name: Mapping[str, Any], or that or None."""
+    return any(typing.get_origin(a) is Mapping for a in (annotation, *typing.get_args(annotation)))
+
+
+def _late(name: str) -> int:
+    """Which part is made when: each may ask for what those before it offer, as networks for the latent's size."""
+    return {"latent": 0, "auxiliary": 2}.get(name, 1)
+
+
 def settle_graphs(
     machine: Machine, game: AdversarialModule, config: Mapping[str, Any], dropped: list[str]
 ) -> Machine:
@@ -82,11 +97,26 @@ def settle_graphs(
     return replace(machine, cuda_graphs=False)
 
 
-def build_game(config: Mapping[str, Any]) -> tuple[AdversarialModule, Any]:
-    """Make only the game and its (unread) data source: what sampling needs."""
+def build_game(
+    config: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+) -> tuple[AdversarialModule, Any]:
+    """Make only the game and its (unread) data source: what sampling needs.
+
+    Args:
+        config: resolved, plain containers.
+        facts: of the data, as a checkpoint keeps them; None asks the source, which may need the data for some.
+    """
     builder = _Builder(config, ())
     source = builder.source()
-    return builder.game(source), source
+    return builder.game(facts_of(source) if facts is None else facts), source
+
+
+def facts_of(source: Any) -> Mapping[str, Any]:
+    """What is known of the data, by the names under which constructors ask for it (resolution, label_dim ...)."""
+    facts: Mapping[str, Any] | None = getattr(source, "facts", None)
+    if facts is None:
+        return {"resolution": source.resolution, "channels": source.channels}
+    return facts
 
 
 def build_source(config: Mapping[str, Any]) -> Any:
@@ -146,26 +176,28 @@ class _Builder:
             return None
         return self.part("metrics", node, {})
 
-    def game(self, source: Any) -> AdversarialModule:
+    def game(self, facts: Mapping[str, Any]) -> AdversarialModule:
         model = self.node("model")
         factory = load_target("model", model, kind_of("model"), self.allowed)
         wanted = constructor_options(factory)
-        context: dict[str, Any] = {"resolution": source.resolution, "channels": source.channels}
+        offered: dict[str, Any] = {"label_law": self.config.get("labels", {}).get("law", "data")}
+        # Facts of the data may be lazy: only those that a constructor asks for are looked up.
+        context = ChainMap(offered, facts)  # type: ignore[arg-type]
         parts: dict[str, Any] = {}
-        # The latent comes first: networks take its size.
-        for name in sorted(wanted, key=lambda name: name != "latent"):
-            if name not in self.config or name in model:
+        for name in sorted(wanted, key=_late):
+            if name not in self.config or name in model or name in offered:
                 continue
             self.used.add(name)
-            if typing.get_origin(wanted[name]) is Mapping:
+            if _several(wanted[name]):
                 parts[name] = self.several(name, self.config[name], context)
                 continue
             node = self.node(name)
             kind = annotated(kind_of(name), wanted[name])
             parts[name] = self.part(name, node, context, kind=kind)
+            offered |= getattr(parts[name], "offers", {})
             if name == "latent":
-                context["latent_dim"] = parts[name].dim
-        game: AdversarialModule = self.part("model", model, {**context, **parts})
+                offered["latent_dim"] = parts[name].dim
+        game: AdversarialModule = self.part("model", model, ChainMap(parts, offered, facts))  # type: ignore[arg-type]
         in_range("model.n_critic", min(game.n_critic.ends()), low=1)
         game.options = self.training_options(game)
         return game
@@ -258,9 +290,9 @@ class _Builder:
             if isinstance(node, Mapping) and "_target_" in node:
                 self.leftovers.drop(name, "this model has no such part", sorted(self.used))
                 continue
-            if name == "penalty" and isinstance(node, Mapping):
+            if name in OF_SEVERAL and isinstance(node, Mapping):
                 for entry in node:
-                    self.leftovers.drop(f"penalty.{entry}", "this model takes no penalties", ())
+                    self.leftovers.drop(f"{name}.{entry}", f"this model takes no {name}", ())
                 continue
             raise ConfigError(f"{name}: no such option{nearest(name, known) or '; see --help.'}")
 

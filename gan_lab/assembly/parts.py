@@ -155,7 +155,13 @@ def build_part(
     factory = load_target(path, node, kind, allowed)
     known = constructor_options(factory)
     ours = {name: context[name] for name in known if name in context and name not in node}
-    given = _known_options(path, node, known, others=set(known) - set(context), leftovers=leftovers)
+    given = _known_options(
+        path,
+        node,
+        known,
+        others={name for name in known if name not in context},
+        leftovers=leftovers,
+    )
     arguments = {**ours, **given}
     leftovers.refuse_taken_away(path, set(known) - set(arguments))
     for name, parameter in inspect.signature(factory).parameters.items():

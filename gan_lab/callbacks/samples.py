@@ -44,9 +44,9 @@ class Samples(AfterRound):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Choose the reals that stand above every grid, and save as many as a grid has samples."""
-        del pl_module
         images = trainer.datamodule.images.images
-        self.row = spread(images, columns_of(self.num))
+        shown = pl_module.picture(self.num)
+        self.row = spread(images, shown.columns or columns_of(shown.count))
         reals = spread(images, self.num)
         self._save(self.run.folder.samples / "reals.png", partial(save_reals, reals))
 
@@ -65,8 +65,11 @@ class Samples(AfterRound):
         clock = module.clock
         path = self.run.folder.samples / grid_name(clock.images_seen)
         with phase("Drawing a grid of samples", often=True):
-            images = Sampler(module, module.averaged_networks(), seed=GRID_SEED)(0, self.num)
-        if self._save(path, partial(save_run_grid, images, self.row, kimg=clock.kimg)):
+            shown = module.picture(self.num)
+            networks = module.averaged_networks()
+            images = Sampler(module, networks, seed=GRID_SEED, ask=shown.ask)(0, shown.count)
+        save = partial(save_run_grid, images, self.row, kimg=clock.kimg, columns=shown.columns)
+        if self._save(path, save):
             self.run.reporter.picture(clock, "samples", path)
 
     def _save(self, path: Path, save: Callable[[Path], None]) -> bool:

@@ -9,7 +9,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.config.lightning import check_trainer, processes
 from gan_lab.config.schema import FIELDS, check_fields, check_section, lookup
 
-SECTIONS_OF_FIELDS = ("samples", "ema", "checkpoint", "sweep", "strategy", "engine")
+SECTIONS_OF_FIELDS = ("samples", "ema", "labels", "checkpoint", "sweep", "strategy", "engine")
 
 
 def check(config: Mapping[str, Any]) -> None:

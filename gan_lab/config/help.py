@@ -14,7 +14,17 @@ from gan_lab.config.line import CommandLine
 # Sections of a file that are no options of a person: wiring of Hydra, and objects that options reach by other names.
 WIRING = ("defaults", "hydra", "_target_", "callbacks")
 
-FIRST = ("model", "data", "experiment", "loss", "penalty", "generator", "discriminator", "latent")
+FIRST = (
+    "model",
+    "data",
+    "experiment",
+    "loss",
+    "penalty",
+    "auxiliary",
+    "generator",
+    "discriminator",
+    "latent",
+)
 
 FLAGS = {
     "-m, --multirun": "a sweep: one job for each value, such as -m seed=1,2,3",

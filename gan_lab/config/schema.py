@@ -48,6 +48,7 @@ FIELDS: dict[str, Field] = {
     "ema.rampup": Field(float, low=0),
     "checkpoint.every_kimg": Field(float, low=0),
     "checkpoint.keep": Field(int, low=0),
+    "labels.law": Field(str, choices=("data", "uniform")),
     "sweep.on_error": Field(str, choices=("continue", "stop")),
     "allow_targets": Field(list[str]),
     "data.batch_size": Field(int, low=1),

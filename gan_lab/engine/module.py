@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any, Protocol
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import Clock
 from gan_lab.engine.compiling import Compiled
+from gan_lab.engine.declarations import Declarations
 from gan_lab.engine.dials import Dials
 from gan_lab.engine.meter import Meter
 from gan_lab.engine.optimizers import can_be_captured
 from gan_lab.engine.play import Play
-from gan_lab.engine.player import OptimizerOptions, Player, PlayerSpec
+from gan_lab.engine.player import OptimizerOptions, Player
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import Draws, seed_default_generators
 from gan_lab.engine.reparametrized import Reparametrized
@@ -70,8 +70,8 @@ class RoundCallback(Protocol):
         """Do the work."""
 
 
-class AdversarialModule(LightningModule):
-    """Base of all games. A game says who plays (`players`) and in which order (`steps`).
+class AdversarialModule(Declarations):
+    """Base of all games: plays what a game declares (declarations.py), above all its `players` and `steps`.
 
     A round is one batch of fresh reals and one discriminator update; every n_critic-th round the generators move too.
     Inside a round nothing is read from the device, and all shapes are static.
@@ -95,53 +95,6 @@ class AdversarialModule(LightningModule):
         self.runner: Runner = Eager()
         self.say: Callable[[str], None] = say_nothing
         self._state: Mapping[str, Any] | None = None
-
-    # What a game declares -------------------------------------------------------------------
-
-    def players(self) -> Sequence[PlayerSpec]:
-        """Who plays."""
-        raise NotImplementedError(f"{type(self).__name__} must declare its players")
-
-    def steps(self) -> Sequence[Step]:
-        """Which updates a round is made of, in order; those of generators wait for n_critic."""
-        raise NotImplementedError(f"{type(self).__name__} must declare its steps")
-
-    def warnings(self) -> list[str]:
-        """Sentences about choices of parts that theory advises against."""
-        return []
-
-    @property
-    def latent_dim(self) -> int:
-        """Standard normal numbers that one sample takes."""
-        raise NotImplementedError(f"{type(self).__name__} must say how many numbers a sample takes")
-
-    @torch.no_grad()
-    def generate(
-        self, networks: Mapping[str, nn.Module], latents: Tensor, labels: Tensor | None
-    ) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, latent_dim).
-
-        `networks` are those of the averaged players (raw or averaged), by the names in their specs.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must say how it generates")
-
-    def keep(self, parts: Mapping[str, Any]) -> None:
-        """Own the modules of parts that are no networks of players, such as penalties and losses.
-
-        A part is a module, or has modules as attributes. Their buffers are placed, saved and restored with the game;
-        their parameters rest, since no player moves them.
-
-        Args:
-            parts: by name; those without modules are left as they are.
-        """
-        known = set(self.modules())
-        for name, part in parts.items():
-            inner = vars(part) if hasattr(part, "__dict__") else {}
-            found = {"": part} if isinstance(part, nn.Module) else inner
-            for key, module in found.items():
-                if isinstance(module, nn.Module) and module not in known:
-                    known.add(module)
-                    self.add_module(f"{name}_{key}" if key else name, module.requires_grad_(False))
 
     # The round ------------------------------------------------------------------------------
 

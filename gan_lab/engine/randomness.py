@@ -28,6 +28,40 @@ def seed_default_generators(*words: object) -> None:
         torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
 
 
+CHUNK = 64  # samples that are drawn from one seed
+
+
+def numbers_of(
+    indices: Sequence[int],
+    width: int,
+    *,
+    seed: int,
+    purpose: str = "sample",
+    sampler: Callable[..., Tensor] = torch.randn,
+) -> Tensor:
+    """Random numbers (len(indices), width) of samples, a pure function of (seed, purpose, index).
+
+    They are drawn on the CPU by chunks of 64, each from its own seed, so that any rank or batch size sees the same.
+
+    Args:
+        indices: of the samples, each >= 0.
+        width: numbers per sample.
+        seed: any integer.
+        purpose: what they are for; two purposes share nothing.
+        sampler: torch.randn (standard normal) or torch.rand (uniform in [0, 1)).
+    """
+    generator, rows = torch.Generator(), []
+    chunks: dict[int, tuple[int, Tensor]] = {}
+    for index in indices:
+        chunk, row = divmod(index, CHUNK)
+        if chunk not in chunks:
+            generator.manual_seed(seed_of(seed, purpose, chunk))
+            chunks[chunk] = (len(chunks), sampler(CHUNK, width, generator=generator))
+        rows.append(chunks[chunk][0] * CHUNK + row)
+    drawn = torch.cat([numbers for _, numbers in chunks.values()])
+    return drawn[rows]
+
+
 class Draws:
     """The random tensors of steps, each drawn once for the whole batch under its purpose.
 

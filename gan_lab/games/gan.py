@@ -3,96 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
-from gan_lab.engine.compiling import uncompiled
+from gan_lab.engine.asking import NOTHING, Ask, Shown, asked, rows_of
 from gan_lab.engine.module import AdversarialModule
-from gan_lab.engine.play import Play
 from gan_lab.engine.player import Constraint, PlayerSpec
+from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
+from gan_lab.games.images import ImagePlay, has_batch_norm, takes_labels
+from gan_lab.games.labels import LabelLaw
 from gan_lab.latents.distributions import Latent
 from gan_lab.losses.adversarial import Loss, flipped
-from gan_lab.networks.output import DiscriminatorOutput
 
 PLAYERS = ("discriminator", "generator")
-
-
-class ImagePlay(Play):
-    """Images against images: latents, fakes, and the discriminator's view of both."""
-
-    @cached_property
-    def real(self) -> Tensor:
-        """Reals (N, C, H, W) in [-1, 1]."""
-        return self._differentiable("real", self.batch["images"])
-
-    @property
-    def all_real(self) -> Tensor:
-        """Reals of the whole batch, of which `real` is this micro-batch's part."""
-        return self.whole["images"]
-
-    @cached_property
-    def labels(self) -> Tensor | None:
-        """Classes of the reals (N,), if the data has any."""
-        return self.batch.get("labels")
-
-    @cached_property
-    def z(self) -> Tensor:
-        """Latents (N, dim)."""
-        latent = self.game.latent
-        z = latent.from_normal(self.normal("latent", (self.size, latent.dim)))
-        return self._differentiable("z", z)
-
-    @cached_property
-    def fake(self) -> Tensor:
-        """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
-        return self._differentiable("fake", self.game.generator(self.z))
-
-    def _differentiable(self, name: str, tensor: Tensor) -> Tensor:
-        """A leaf that requires grad where a term differentiates there, unless it hangs on a moving player."""
-        if tensor.requires_grad or not self.wants_gradient(name):
-            return tensor
-        return tensor.detach().requires_grad_()
-
-    @cached_property
-    def on_real(self) -> DiscriminatorOutput:
-        """The discriminator on the reals."""
-        return self._judge(self.real, twice=self.wants_gradient("real"))
-
-    @cached_property
-    def on_fake(self) -> DiscriminatorOutput:
-        """The discriminator on the fakes."""
-        return self._judge(self.fake, twice=self.wants_gradient("fake"))
-
-    @property
-    def in_main_step(self) -> bool:
-        """Whether this is the discriminator's step with the adversarial loss."""
-        return self.step.player == "discriminator" and "adversarial" in self.step.terms
-
-    def discriminate(self, images: Tensor) -> DiscriminatorOutput:
-        """The discriminator on any other images; a penalty differentiates through it twice."""
-        return self._judge(images, twice=True)
-
-    def _judge(self, images: Tensor, *, twice: bool) -> DiscriminatorOutput:
-        discriminator = self.game.discriminator
-        return uncompiled(discriminator, images) if twice else discriminator(images)
-
-    def observe(self) -> Mapping[str, Tensor]:
-        """Logits of reals and fakes in the discriminator's main step."""
-        if not self.in_main_step:
-            return {}
-        return {"logits/real": self.on_real.logits, "logits/fake": self.on_fake.logits}
+ROWS = 16  # classes shown in a grid
 
 
 class GAN(AdversarialModule):
-    """A generator against a discriminator, with any networks, loss and penalties.
+    """A generator against a discriminator, with any networks, loss, penalties and auxiliary terms.
+
+    Labels play where a network takes them or an auxiliary term needs them: reals bring theirs, fakes get theirs by a
+    law. Conditional Generative Adversarial Nets, arXiv:1411.1784.
 
     Args:
         generator: maps latents (N, dim) to images (N, C, H, W) in [-1, 1].
@@ -100,7 +38,14 @@ class GAN(AdversarialModule):
         latent: distribution of the latents.
         loss: both sides of the adversarial loss.
         penalty: penalties (terms) and constraints (projections) by name, each of the player that it names.
+        auxiliary: terms of either player by name, which may bring a head of their own.
+        classes: names of the data's classes or attributes.
+        label_dim: their number; None where the data has none.
+        label_law: how often fakes get each label: as the data has them, or uniform.
         n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
+
+    Raises:
+        ConfigError: where a part needs labels and the data has none.
     """
 
     Play = ImagePlay
@@ -113,6 +58,10 @@ class GAN(AdversarialModule):
         latent: Latent,
         loss: Loss,
         penalty: Mapping[str, Any],
+        auxiliary: Mapping[str, Any] | None = None,
+        classes: Sequence[str] = (),
+        label_dim: int | None = None,
+        label_law: str = "data",
         n_critic: Scalar = 1,
     ) -> None:
         super().__init__(n_critic=n_critic)
@@ -120,10 +69,17 @@ class GAN(AdversarialModule):
         self.discriminator = discriminator
         self.latent = latent
         self.adversarial = loss
+        self.auxiliaries = dict(auxiliary or {})
+        self.classes = tuple(classes)
+        self.label_dim = label_dim
+        self.label_law = self._law(label_law)
         self.constraints = {
             k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
         }
         check_players("penalty", penalty, PLAYERS)
+        heads = nn.ModuleDict(self.auxiliaries)
+        if heads:
+            self.heads = heads
         self.keep(
             {"loss": loss, "latent": latent, **{f"penalty_{k}": p for k, p in penalty.items()}}
         )
@@ -134,23 +90,94 @@ class GAN(AdversarialModule):
         for name, weight in self.weights.items():
             in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
 
+    def _law(self, law: str) -> LabelLaw | None:
+        """The law of labels where any part wants them."""
+        wanting = [n for n in ("generator", "discriminator") if takes_labels(getattr(self, n))]
+        wanting += [
+            f"auxiliary.{name}"
+            for name, part in self.auxiliaries.items()
+            if "labels" in getattr(part, "needs", ())
+        ]
+        if not wanting:
+            return None
+        if self.label_dim is None:
+            raise ConfigError(
+                f"{wanting[0]}: needs labels, and this data has none; choose data with classes, such as data=mnist or "
+                "a folder with one folder for each class."
+            )
+        return LabelLaw(self.label_dim, law)
+
+    def prepare(self, data: Any) -> None:
+        """Learn how often each label occurs."""
+        if self.label_law is not None:
+            self.label_law.learn(data.labels)
+
+    def questions(self) -> Mapping[str, Sequence[str]]:
+        """Classes, where labels play; codes, where the latent has some."""
+        found = dict(getattr(self.latent, "questions", dict)())
+        if self.label_law is not None and takes_labels(self.generator):
+            found["classes"] = self.classes or [str(n) for n in range(self.label_dim or 0)]
+        return found
+
+    def picture(self, count: int) -> Shown:
+        """A row for each class, at most ROWS of them; a grid of samples where there are no classes."""
+        names = self.questions().get("classes", ())
+        if not names:
+            return super().picture(count)
+        rows = min(len(names), ROWS)
+        shown = [row * len(names) // rows for row in range(rows)]
+        return rows_of("classes", shown, max(round(count / rows), round(count**0.5)))
+
+    def inputs(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> dict[str, Tensor]:
+        """Latents, and labels (N, label_dim) where the generator takes them, drawn by the law or as they are asked."""
+        found = super().inputs(indices, seed=seed, ask=ask)
+        if self.label_law is None or not takes_labels(self.generator):
+            return found
+        classes = asked(ask, "classes", indices)
+        if classes is None:
+            drawn = numbers_of(indices, 1, seed=seed, purpose="label", sampler=torch.rand)[:, 0]
+            device = self.label_law.edges.device
+            return found | {"labels": self.label_law.draw(drawn.to(device)).cpu()}
+        return found | {"labels": self.label_law.of_classes(classes)}
+
     def players(self) -> Sequence[PlayerSpec]:
         """The discriminator and the generator, which an EMA follows."""
         return [
             PlayerSpec(
                 "discriminator",
                 "discriminator",
-                {"discriminator": self.discriminator},
+                {"discriminator": self.discriminator, **self._heads_of("discriminator")},
                 constraints=list(parts_of("discriminator", self.constraints).values()),
             ),
             PlayerSpec(
                 "generator",
                 "generator",
-                {"generator": self.generator},
+                {"generator": self.generator, **self._heads_of("generator")},
                 constraints=list(parts_of("generator", self.constraints).values()),
                 averaged=True,
             ),
         ]
+
+    def _heads_of(self, player: str) -> dict[str, nn.Module]:
+        """Networks that auxiliary terms bring, by name; they move with this player."""
+        return {
+            f"heads.{name}": part
+            for name, part in self.auxiliaries.items()
+            if getattr(part, "head_player", "discriminator") == player
+            and any(True for _ in part.parameters())
+        }
+
+    def _auxiliary_terms(self, player: str) -> dict[str, Term]:
+        """What auxiliary terms ask of this player, each with its weight for this side."""
+        found = {}
+        for name, part in self.auxiliaries.items():
+            if not hasattr(part, player):
+                continue
+            option = f"{player}_weight" if hasattr(part, f"{player}_weight") else "weight"
+            weight = schedule(getattr(part, option), f"auxiliary.{name}.{option}")
+            in_range(f"auxiliary.{name}.{option}", min(weight.ends()), low=0)
+            found[name] = Term(getattr(part, player), weight)
+        return found
 
     def steps(self) -> Sequence[Step]:
         """The discriminator's step and its lazy penalties, then the generator's."""
@@ -162,7 +189,8 @@ class GAN(AdversarialModule):
                 name: (Term(p, self.weights[name], frozenset(p.differentiates)), p.every)
                 for name, p in parts_of(player, self.penalties).items()
             }
-            steps += steps_of(player, {"adversarial": Term(loss)}, penalties)
+            main = {"adversarial": Term(loss), **self._auxiliary_terms(player)}
+            steps += steps_of(player, main, penalties)
         return steps
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
@@ -181,12 +209,10 @@ class GAN(AdversarialModule):
         return self.latent.dim
 
     @torch.no_grad()
-    def generate(
-        self, networks: Mapping[str, nn.Module], latents: Tensor, labels: Tensor | None = None
-    ) -> Tensor:
+    def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, dim)."""
-        del labels
-        return networks["generator"](self.latent.from_normal(latents)).float()
+        given = (inputs["labels"],) if "labels" in inputs else ()
+        return networks["generator"](self.latent.from_normal(inputs["latents"]), *given).float()
 
     def warnings(self) -> list[str]:
         """Choices that train but contradict the papers."""
@@ -211,8 +237,3 @@ class GAN(AdversarialModule):
                 "(arXiv:1701.07875, section 3); add penalty=[gradient_penalty] or penalty=[weight_clipping]."
             )
         return found
-
-
-def has_batch_norm(network: nn.Module) -> bool:
-    """Whether images meet inside in batch statistics."""
-    return any(isinstance(module, _BatchNorm) for module in network.modules())

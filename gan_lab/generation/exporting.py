@@ -15,7 +15,6 @@ from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, GanLabError, first_line
 from gan_lab.generation.generator import ImageGenerator
-from gan_lab.generation.sampling import latent_numbers
 from gan_lab.storage.files import whole_file
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
@@ -25,11 +24,11 @@ EXAMPLES = 2  # torch would take a batch of 1 for one that is always 1
 CHECKED = (1, 5)  # batch sizes, neither of them the example's
 TOLERANCE = 1e-4  # of values in [-1, 1]; a step of 8-bit pixels is 8e-3
 
-Run = Callable[[Tensor], Tensor]
+Run = Callable[..., Tensor]
 
 
 def export(generator: ImageGenerator, out: Path, *, format: str) -> float:
-    """Write a generator as a file whose input `latents` (N, latent_dim) and output `images` are float32, for any N.
+    """Write a generator as a file of float32 inputs, `latents` (N, latent_dim) first, and `images`, for any N.
 
     Args:
         generator: on the CPU.
@@ -82,8 +81,8 @@ def largest_difference(generator: ImageGenerator, run: Run) -> float:
     """
     found = [0.0]
     for count in CHECKED:
-        latents = latent_numbers(seed=0, start=0, count=count, dim=generator.latent_dim)
-        expected, images = generator(latents), run(latents)
+        inputs = generator.example(count)
+        expected, images = generator(*inputs), run(*inputs)
         if not expected.isfinite().all():
             raise GanLabError("the generator's images are not finite: its training has diverged.")
         if images.shape != expected.shape or images.dtype != expected.dtype:
@@ -98,12 +97,13 @@ def program_of(generator: ImageGenerator) -> torch.export.ExportedProgram:
     Raises:
         GanLabError: if torch cannot follow the network's code.
     """
-    latents = latent_numbers(seed=0, start=0, count=EXAMPLES, dim=generator.latent_dim)
+    inputs = generator.example(EXAMPLES)
+    # All that `forward` takes behind the latents is one argument of its own, a tuple.
+    sizes = [{0: torch.export.Dim("batch", min=1)} for _ in inputs]
+    shapes = (sizes[0], tuple(sizes[1:])) if len(inputs) > 1 else (sizes[0],)
     try:
         with torch.no_grad():
-            return torch.export.export(
-                generator, (latents,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
-            )
+            return torch.export.export(generator, inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch has a dozen kinds for code that it cannot follow
         raise GanLabError(
             f"the generator cannot be exported: torch.export cannot follow its code ({first_line(error)})."
@@ -125,7 +125,7 @@ def _write_onnx(generator: ImageGenerator, file: IO[bytes]) -> None:
         written = torch.onnx.export(
             program,
             dynamo=True,
-            input_names=["latents"],
+            input_names=list(generator.takes),
             output_names=["images"],
             verbose=False,
         )
@@ -143,8 +143,11 @@ def _run_onnx(path: Path) -> Run:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    def run(latents: Tensor) -> Tensor:
-        (images,) = session.run(["images"], {"latents": latents.numpy()})
+    names = [one.name for one in session.get_inputs()]
+
+    def run(*inputs: Tensor) -> Tensor:
+        given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        (images,) = session.run(["images"], given)
         return torch.from_numpy(images)
 
     return run

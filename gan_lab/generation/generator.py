@@ -18,6 +18,7 @@ class ImageGenerator(nn.Module):
     Attributes:
         networks: by name, in eval mode.
         latent_dim: numbers that one image takes.
+        takes: names of what one image takes, `latents` first.
 
     Args:
         game: says how it generates.
@@ -28,14 +29,25 @@ class ImageGenerator(nn.Module):
         super().__init__()
         self.networks = nn.ModuleDict(dict(networks))
         self.latent_dim = game.latent_dim
+        self.takes = tuple(game.inputs([0], seed=0))
         # Not as a submodule: its other networks have no part in an image.
         self.__dict__["_game"] = game
         self.eval()
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Map standard normal numbers (N, latent_dim) to images (N, C, H, W) in [-1, 1], float32."""
-        images: Tensor = self.__dict__["_game"].generate(self.networks, latents, None)
+    def forward(self, latents: Tensor, *others: Tensor) -> Tensor:
+        """Map standard normal numbers (N, latent_dim) to images (N, C, H, W) in [-1, 1], float32.
+
+        Args:
+            latents: on the networks' device.
+            others: whatever else a sample takes, in the order of `takes`, such as labels (N, label_dim).
+        """
+        inputs = dict(zip(self.takes, (latents, *others), strict=True))
+        images: Tensor = self.__dict__["_game"].generate(self.networks, inputs)
         return images
+
+    def example(self, count: int) -> tuple[Tensor, ...]:
+        """What so many images take, on the CPU, in the order of `takes`."""
+        return tuple(self.__dict__["_game"].inputs(range(count), seed=0).values())
 
 
 def settle_weights(network: nn.Module) -> None:

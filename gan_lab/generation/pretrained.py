@@ -47,7 +47,7 @@ def load(
     path = checkpoint_path(run, checkpoint)
     config = {**stored_config(run), "allow_targets": list(allow_targets)}
     state = load_checkpoint(path)
-    game, _ = build_game(config)
+    game, _ = build_game(config, (state.get("identity") or {}).get("facts"))
     try:
         game.load_state_dict(state["networks"])
         if ema:

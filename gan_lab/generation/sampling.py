@@ -10,45 +10,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_lab.engine.randomness import seed_of
+from gan_lab.common.errors import ConfigError
+from gan_lab.common.ranges import in_range
+from gan_lab.engine.asking import NOTHING, Ask
+from gan_lab.engine.randomness import CHUNK
 from gan_lab.generation.latents import truncated
 from gan_lab.networks.fast.cpu import fast_cpu
 
 if TYPE_CHECKING:
     from gan_lab.engine.module import AdversarialModule
 
-CHUNK = 64
 EVALUATION_SEED = 0x5EED  # of the latents that every evaluation scores
-
-
-def latent_numbers(*, seed: int, start: int, count: int, dim: int) -> Tensor:
-    """Standard normal numbers (count, dim) of the samples start .. start + count - 1.
-
-    They are drawn on the CPU by chunks of 64, each from its own seed, so that any rank or batch size sees the same.
-    """
-    first, last = start // CHUNK, (start + count - 1) // CHUNK
-    generator = torch.Generator()
-    chunks = []
-    for chunk in range(first, last + 1):
-        generator.manual_seed(seed_of(seed, "sample", chunk))
-        chunks.append(torch.randn(CHUNK, dim, generator=generator))
-    return torch.cat(chunks)[start - first * CHUNK :][:count]
-
-
-def first_numbers(seeds: Sequence[int], *, dim: int) -> Tensor:
-    """Standard normal numbers (N, dim) of each seed's first sample, the one that stands for the seed."""
-    return torch.cat([latent_numbers(seed=seed, start=0, count=1, dim=dim) for seed in seeds])
 
 
 class Sampler:
     """Draws images from networks without touching them, their mode or any generator of random numbers.
 
     Args:
-        module: the game, for its latents and its `generate`.
+        module: the game, for its inputs and its `generate`.
         networks: the averaged player's networks, raw or averaged; copied, and made faster on a CPU as training does.
-        seed: of the latents.
+        seed: of the latents and of all else that is drawn.
         batch_norm: `running` uses the running statistics, `batch` those of each chunk of 64 samples.
         truncation: the largest absolute value of a latent's numbers; None lets them be.
+        ask: what is asked of the samples, such as {"classes": [7]}; see the game's `questions`.
+
+    Raises:
+        ConfigError: where the game does not know what is asked.
     """
 
     def __init__(
@@ -59,45 +46,67 @@ class Sampler:
         seed: int = 0,
         batch_norm: str = "running",
         truncation: float | None = None,
+        ask: Ask = NOTHING,
     ) -> None:
+        check_ask(module, ask)
         self.module = module
         self.seed = seed
         self.batch_norm = batch_norm
         self.truncation = truncation
+        self.ask = ask
         self.networks = {name: _for_sampling(n, batch_norm) for name, n in networks.items()}
         self.device = next(next(iter(networks.values())).parameters()).device
 
     def __call__(self, start: int, count: int) -> Tensor:
         """Images (count, C, H, W) in [-1, 1], float32, of samples start .. start + count - 1."""
         if self.batch_norm == "running":
-            return self._drawn(self.seed, start, count)
+            return self._drawn(self.seed, range(start, start + count))
         first = start // CHUNK * CHUNK
-        whole = [self._drawn(self.seed, at, CHUNK) for at in range(first, start + count, CHUNK)]
+        chunks = (range(at, at + CHUNK) for at in range(first, start + count, CHUNK))
+        whole = [self._drawn(self.seed, chunk) for chunk in chunks]
         return torch.cat(whole)[start - first :][:count]
 
     def of_seeds(self, seeds: Sequence[int]) -> Tensor:
         """Images (N, C, H, W) of these seeds: the first sample of each."""
         if self.batch_norm == "running":
-            numbers = first_numbers(seeds, dim=self.module.latent_dim)
-            return self.images(self._truncated(numbers))
-        return torch.cat([self._drawn(seed, 0, CHUNK)[:1] for seed in seeds])
+            firsts = [self.inputs(seed, [0]) for seed in seeds]
+            return self.images({k: torch.cat([one[k] for one in firsts]) for k in firsts[0]})
+        return torch.cat([self._drawn(seed, range(CHUNK))[:1] for seed in seeds])
+
+    def labels(self, start: int, count: int) -> Tensor | None:
+        """Classes (count,), int64, that the samples from `start` on shall show; None where there are none."""
+        labels = self.inputs(self.seed, range(start, start + count)).get("labels")
+        return None if labels is None else labels.argmax(dim=1)
 
     @torch.no_grad()
-    def images(self, numbers: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1], float32, of standard normal numbers (N, latent_dim)."""
+    def images(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], float32, of what the game's `inputs` returned."""
+        there = {name: tensor.to(self.device) for name, tensor in inputs.items()}
         with torch.autocast(self.device.type, enabled=False):
-            return self.module.generate(self.networks, numbers.to(self.device), None)
+            return self.module.generate(self.networks, there)
 
-    def _drawn(self, seed: int, start: int, count: int) -> Tensor:
-        dim = self.module.latent_dim
-        return self.images(
-            self._truncated(latent_numbers(seed=seed, start=start, count=count, dim=dim))
-        )
+    def inputs(self, seed: int, indices: Sequence[int]) -> dict[str, Tensor]:
+        """What the samples of these indices are made of, on the CPU."""
+        found = self.module.inputs(indices, seed=seed, ask=self.ask)
+        if self.truncation is not None:
+            found["latents"] = truncated(self.module, found["latents"], self.truncation)
+        return found
 
-    def _truncated(self, numbers: Tensor) -> Tensor:
-        if self.truncation is None:
-            return numbers
-        return truncated(self.module, numbers, self.truncation)
+    def _drawn(self, seed: int, indices: Sequence[int]) -> Tensor:
+        return self.images(self.inputs(seed, indices))
+
+
+def check_ask(module: AdversarialModule, ask: Ask) -> None:
+    """Raise ConfigError where something is asked that the game does not know, or a value is out of range."""
+    questions = module.questions()
+    for name, values in ask.items():
+        if name == "latents":
+            continue
+        if name not in questions:
+            known = f"it may be asked for {', '.join(questions)}" if questions else "it takes none"
+            raise ConfigError(f"{name}: this run's model cannot be asked for that; {known}.")
+        for value in values:
+            in_range(name, value, low=0, high=len(questions[name]) - 1)
 
 
 def _for_sampling(network: nn.Module, batch_norm: str) -> nn.Module:

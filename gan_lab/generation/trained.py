@@ -13,9 +13,10 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
+from gan_lab.engine.randomness import numbers_of
 from gan_lab.generation.generator import ImageGenerator, settle_weights
 from gan_lab.generation.latents import latent_of, truncated, walk
-from gan_lab.generation.sampling import Sampler, first_numbers, latent_numbers
+from gan_lab.generation.sampling import Sampler
 from gan_lab.process.machine import allow_tf32
 from gan_lab.storage.run_folder import RunFolder
 
@@ -85,10 +86,15 @@ class Pretrained:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of one image: (C, H, W)."""
-        channels, height, width = self.generator(
-            torch.zeros(1, self.latent_dim, device=self.device)
-        ).shape[1:]
+        inputs = self.game.inputs([0], seed=0)
+        there = {name: tensor.to(self.device) for name, tensor in inputs.items()}
+        channels, height, width = self.game.generate(self.networks, there).shape[1:]
         return channels, height, width
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that samples can be asked for; empty where the model knows none."""
+        return tuple(self.game.questions().get("classes", ()))
 
     def latents(self, n: int, *, seed: int = 0, truncation: float | None = None) -> Tensor:
         """The numbers that `sample` makes its images of.
@@ -106,13 +112,13 @@ class Pretrained:
             ConfigError: where the run's latents cannot be truncated.
         """
         in_range("num", n, low=1)
-        numbers = latent_numbers(seed=seed, start=0, count=n, dim=self.latent_dim)
-        return self._placed(numbers, truncation)
+        return self._placed(numbers_of(range(n), self.latent_dim, seed=seed), truncation)
 
     def latents_of(self, seeds: Sequence[int], *, truncation: float | None = None) -> Tensor:
         """The numbers (N, latent_dim) of these seeds, each those of `latents(1, seed=...)`."""
         in_range("seeds", len(seeds), low=1)
-        return self._placed(first_numbers(seeds, dim=self.latent_dim), truncation)
+        firsts = [numbers_of([0], self.latent_dim, seed=seed) for seed in seeds]
+        return self._placed(torch.cat(firsts), truncation)
 
     def walk(self, stations: Tensor, frames: int = 8, *, loop: bool = False) -> Tensor:
         """Numbers on the way from station to station, for `generate`.
@@ -127,28 +133,40 @@ class Pretrained:
         """
         return walk(self.game, self._numbers(stations), frames=frames, loop=loop)
 
-    def generate(self, z: Tensor, *, batch_size: int = 64) -> Tensor:
+    def generate(self, z: Tensor, *, batch_size: int = 64, **ask: Any) -> Tensor:
         """Images (N, C, H, W) in [-1, 1], float32, on `device`, of standard normal numbers (N, latent_dim).
 
         Args:
             z: numbers of `latents`, or your own.
             batch_size: images at once.
+            ask: as for `sample`.
 
         Raises:
             ConfigError: if their shape is another.
         """
         in_range("batch_size", batch_size, low=1)
-        numbers, sampler = self._numbers(z), self.sampler()
-        return torch.cat([sampler.images(part) for part in numbers.split(batch_size)])
+        numbers, sampler = self._numbers(z), self.sampler(**ask)
+        images = []
+        for start in range(0, len(numbers), batch_size):
+            part = numbers[start : start + batch_size]
+            inputs = sampler.inputs(0, range(start, start + len(part)))
+            images.append(sampler.images({**inputs, "latents": part}))
+        return torch.cat(images)
 
     def sampler(
-        self, *, seed: int = 0, batch_norm: str = "running", truncation: float | None = None
+        self,
+        *,
+        seed: int = 0,
+        batch_norm: str = "running",
+        truncation: float | None = None,
+        **ask: Any,
     ) -> Sampler:
         """Images by index, a pure function of (seed, index)."""
         one_of("batch_norm", batch_norm, ("running", "batch"))
         return Sampler(
-            self.game, self.networks, seed=seed, batch_norm=batch_norm, truncation=truncation
-        )
+            self.game, self.networks, seed=seed, batch_norm=batch_norm, truncation=truncation,
+            ask={name: [value] if isinstance(value, int) else value for name, value in ask.items()},
+        )  # fmt: skip
 
     def sample(
         self,
@@ -158,6 +176,7 @@ class Pretrained:
         *,
         batch_norm: str = "running",
         truncation: float | None = None,
+        **ask: Any,
     ) -> Tensor:
         """Draw images; the first ones stay the same for a larger `n` or another `batch_size`.
 
@@ -167,12 +186,13 @@ class Pretrained:
             batch_size: images at once; bounds memory and changes floats by rounding at most.
             batch_norm: `running` statistics, or those of each `batch` of 64 samples.
             truncation: as for `latents`.
+            ask: what the model can be asked for, one value or one for each sample in turn, such as classes=7.
 
         Returns:
             Shape (n, C, H, W), range [-1, 1], float32, on `device`.
         """
         batches = self.batches(
-            n, seed=seed, batch_size=batch_size, batch_norm=batch_norm, truncation=truncation
+            n, seed=seed, batch_size=batch_size, batch_norm=batch_norm, truncation=truncation, **ask
         )
         return torch.cat(list(batches))
 
@@ -184,11 +204,12 @@ class Pretrained:
         batch_size: int = 64,
         batch_norm: str = "running",
         truncation: float | None = None,
+        **ask: Any,
     ) -> Iterator[Tensor]:
         """The images of `sample`, at most `batch_size` at a time."""
         in_range("num", n, low=1)
         in_range("batch_size", batch_size, low=1)
-        sampler = self.sampler(seed=seed, batch_norm=batch_norm, truncation=truncation)
+        sampler = self.sampler(seed=seed, batch_norm=batch_norm, truncation=truncation, **ask)
         for start in range(0, n, batch_size):
             yield sampler(start, min(batch_size, n - start))
 
@@ -199,10 +220,11 @@ class Pretrained:
         batch_size: int = 64,
         batch_norm: str = "running",
         truncation: float | None = None,
+        **ask: Any,
     ) -> Iterator[Tensor]:
         """One image of each seed, `sample(1, seed=...)`, at most `batch_size` at a time."""
         in_range("batch_size", batch_size, low=1)
-        sampler = self.sampler(batch_norm=batch_norm, truncation=truncation)
+        sampler = self.sampler(batch_norm=batch_norm, truncation=truncation, **ask)
         for start in range(0, len(seeds), batch_size):
             yield sampler.of_seeds(seeds[start : start + batch_size])
 

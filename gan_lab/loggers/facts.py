@@ -12,6 +12,7 @@ METRIC = "metric/"
 COSTS = ("metric/seconds", "metric/time_share")  # of an evaluation, no results
 SEVERAL = (
     "penalty",
+    "auxiliary",
     "logger",
 )  # groups of which several can be chosen; a command line's choices lack them
 

@@ -20,7 +20,14 @@ LETTERS, STRIP = 14, 22  # pixels of a letter's height and of the strip in which
 INK = "#333333"
 
 
-def save_run_grid(samples: Tensor, reals: Tensor | None, path: Path, *, kimg: float) -> None:
+def save_run_grid(
+    samples: Tensor,
+    reals: Tensor | None,
+    path: Path,
+    *,
+    kimg: float,
+    columns: int | None = None,
+) -> None:
     """Save samples under a row of reals as PNG.
 
     Args:
@@ -28,13 +35,14 @@ def save_run_grid(samples: Tensor, reals: Tensor | None, path: Path, *, kimg: fl
         reals: (M, C, H, W) in [-1, 1], of which one row is drawn; may be missing.
         path: the PNG file; its folder is there.
         kimg: thousands of images seen.
+        columns: samples per row; None for a nearly square grid.
 
     Raises:
         OSError: where the disk refuses.
     """
     from gan_lab.media.grids import columns_of, picture_of
 
-    columns, scale = columns_of(len(samples)), scale_of(samples)
+    columns, scale = columns or columns_of(len(samples)), scale_of(samples)
     grid = picture_of(samples, columns=columns, scale=scale)
     parts = [(f"generated, {_plain(kimg)} kimg", grid)]
     if reals is not None:
@@ -42,7 +50,8 @@ def save_run_grid(samples: Tensor, reals: Tensor | None, path: Path, *, kimg: fl
         parts.insert(0, ("real images", row))
     whole = _stacked(parts)
     top = whole.height - grid.height
-    save_with_facts(whole, _facts_of(samples, (0, top, grid.width, whole.height), kimg=kimg), path)
+    box = (0, top, grid.width, whole.height)
+    save_with_facts(whole, _facts_of(samples, box, kimg=kimg, columns=columns), path)
 
 
 def save_reals(reals: Tensor, path: Path) -> None:
@@ -51,10 +60,12 @@ def save_reals(reals: Tensor, path: Path) -> None:
     Raises:
         OSError: where the disk refuses.
     """
-    from gan_lab.media.grids import picture_of
+    from gan_lab.media.grids import columns_of, picture_of
 
-    picture = picture_of(reals, scale=scale_of(reals))
-    save_with_facts(picture, _facts_of(reals, (0, 0, *picture.size), kimg=0), path)
+    columns = columns_of(len(reals))
+    picture = picture_of(reals, columns=columns, scale=scale_of(reals))
+    facts = _facts_of(reals, (0, 0, *picture.size), kimg=0, columns=columns)
+    save_with_facts(picture, facts, path)
 
 
 def scale_of(images: Tensor) -> int:
@@ -62,12 +73,11 @@ def scale_of(images: Tensor) -> int:
     return min(LARGEST, max(1, round(WIDTH / max(images.shape[-2:]))))
 
 
-def _facts_of(images: Tensor, box: tuple[int, int, int, int], *, kimg: float) -> GridFacts:
-    from gan_lab.media.grids import columns_of
-
+def _facts_of(
+    images: Tensor, box: tuple[int, int, int, int], *, kimg: float, columns: int
+) -> GridFacts:
     height, width = images.shape[-2:]
-    count = len(images)
-    return GridFacts(kimg, count, columns_of(count), scale_of(images), (width, height), box)
+    return GridFacts(kimg, len(images), columns, scale_of(images), (width, height), box)
 
 
 def _stacked(parts: list[tuple[str, Image.Image]]) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gan_lab.assembly.build import facts_of
 from gan_lab.common.durations import refuse_endless
 from gan_lab.config.lightning import processes
 from gan_lab.data.image_set import ImageSet
@@ -44,6 +45,14 @@ def load_images(
             log.info(note)
     identity["data"] = identity_of(images)
     return images
+
+
+def plain_facts(source: Any) -> dict[str, Any]:
+    """What is known of the data, as plain values for a checkpoint, so that sampling needs no data."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in facts_of(source).items()
+    }
 
 
 def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageData:

@@ -25,7 +25,7 @@ from gan_lab.run.asked import Asked
 from gan_lab.run.beginning import begin
 from gan_lab.run.callbacks import make_callbacks
 from gan_lab.run.going_on import drop_what_came_later, go_on, restore
-from gan_lab.run.images import load_images, prepare_metric, stream
+from gan_lab.run.images import load_images, plain_facts, prepare_metric, stream
 from gan_lab.run.opening import note_environment, noting_a_failure, open_folder
 from gan_lab.run.resuming import run_to_resume
 from gan_lab.run.rounds import play_rounds
@@ -174,7 +174,10 @@ class _Stages:
                 game, parts.source, parts.metric, device=self.machine.device
             )
             run.measure_with(parts.metric)
-        if state is not None:
+        run.identity["facts"] = plain_facts(parts.source)
+        if state is None:
+            game.prepare(images)
+        else:
             restore(game, state, wish=config["resume"])
             run.scores.restore(state.get("evaluation") or {})
         data = stream(images, parts.source, config)

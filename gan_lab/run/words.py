@@ -26,7 +26,8 @@ def introduce(game: Any, say: Say, *, ranks: int) -> None:
     """Say how large the networks are, whose numbers are shown, and what theory says against the choice of parts."""
     for name, network in game.named_children():
         count = sum(p.numel() for p in network.parameters())
-        say(f"{name}: {count:,} parameters")
+        if count:  # the law of labels and other terms have none
+            say(f"{name}: {count:,} parameters")
     if ranks > 1:
         say(
             f"{ranks} processes train together, each on its share of every batch. The log shows means over all of them."

@@ -13,6 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import GanLabError
+from gan_lab.engine.randomness import numbers_of
 from gan_lab.generation.exporting import TOLERANCE, export, largest_difference
 from gan_lab.generation.generator import ImageGenerator, settle_weights
 from tests.contracts.walk import composed, for_images
@@ -76,8 +77,11 @@ class Normalised(nn.Module):
 class Game:
     latent_dim = 8
 
-    def generate(self, networks, latents, labels):
-        return networks["generator"](latents)
+    def inputs(self, indices, *, seed):
+        return {"latents": numbers_of(indices, 8, seed=seed)}
+
+    def generate(self, networks, inputs):
+        return networks["generator"](inputs["latents"])
 
 
 @pytest.mark.parametrize("format", ["torch", "onnx"])

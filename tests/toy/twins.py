@@ -67,5 +67,5 @@ class Twins(AdversarialModule):
     def latent_dim(self):
         return self.latent.dim
 
-    def generate(self, networks, latents, labels=None):
-        return networks["a"](latents).float()
+    def generate(self, networks, inputs):
+        return networks["a"](inputs["latents"]).float()

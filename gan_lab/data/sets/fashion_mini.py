@@ -14,6 +14,7 @@ import torch
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note
 from gan_lab.data.decoding.fit import fit_digits
+from gan_lab.data.facts import ImageFacts
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.mnist import FASHION_CLASSES
 from gan_lab.data.sets.options import check_options, check_split
@@ -43,6 +44,13 @@ class FashionMini:
         check_options(resolution=resolution)
         self.resolution = resolution
         self.flip = flip
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Resolution, channels and classes."""
+        return ImageFacts(
+            resolution=self.resolution, channels=self.channels, classes=lambda: self.classes
+        )
 
     def load(self, split: str) -> ImageSet:
         """Unpack a split; it is small, so it is not cached."""

@@ -16,6 +16,7 @@ from gan_lab.data.cache.files import Files, Recipe, load_files
 from gan_lab.data.decoding.decode import MAX_PIXELS
 from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import Tree, scan
+from gan_lab.data.facts import ImageFacts
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_options, check_split
 from gan_lab.data.sets.splits import TEST, TRAIN, Arrangement, by_folders, without_shared
@@ -73,6 +74,19 @@ class ImageFolder:
         self.divide = splits == "auto"
         self.holdout = holdout
         self.recipe = Recipe(resolution, channels, on_error, max_pixels, crop)
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Resolution, channels, and the classes that the folders tell, for which they are listed."""
+        return ImageFacts(resolution=self.resolution, channels=self.channels, classes=self._classes)
+
+    def _classes(self) -> tuple[str, ...]:
+        with scan(self._found(), on_error=self.recipe.on_error) as tree:
+            arranged = self._arranged(tree, self.splits[0])
+            kept = [
+                name for name, split in zip(arranged.below, arranged.splits, strict=True) if split
+            ]
+            return labels_of(kept)[0]
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.

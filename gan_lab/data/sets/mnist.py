@@ -12,6 +12,7 @@ from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note, load_array
 from gan_lab.data.decoding.fit import fit_digits
 from gan_lab.data.decoding.idx import find_idx, idx_length, read_idx
+from gan_lab.data.facts import ImageFacts
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_options, check_split, counted
 from gan_lab.data.sets.places import Wanted, locate
@@ -62,6 +63,13 @@ class Mnist:
         self.root = root
         self.resolution = resolution
         self.flip = flip
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Resolution, channels and classes."""
+        return ImageFacts(
+            resolution=self.resolution, channels=self.channels, classes=lambda: self.classes
+        )
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from gan_lab.data.cache.files import Recipe
 from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.facts import ImageFacts
 from gan_lab.data.sets.options import check_options
 
 
@@ -33,6 +34,14 @@ class Photos:
     def __post_init__(self) -> None:
         check_options(
             resolution=self.resolution, on_error=self.on_error, max_pixels=self.max_pixels
+        )
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Resolution, channels, and classes where the set has some."""
+        classes: tuple[str, ...] = getattr(self, "classes", ())
+        return ImageFacts(
+            resolution=self.resolution, channels=self.channels, classes=lambda: classes
         )
 
     @property

@@ -1,0 +1,88 @@
+"""What a game declares: who plays in which order, and what its samples are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
+from gan_lab.engine.player import PlayerSpec
+from gan_lab.engine.randomness import numbers_of
+from gan_lab.engine.step import Step
+
+
+class Declarations(LightningModule):
+    """What the engine, the sampler and the commands ask a game for; a game overrides what it has to say."""
+
+    def players(self) -> Sequence[PlayerSpec]:
+        """Who plays."""
+        raise NotImplementedError(f"{type(self).__name__} must declare its players")
+
+    def steps(self) -> Sequence[Step]:
+        """Which updates a round is made of, in order; those of generators wait for n_critic."""
+        raise NotImplementedError(f"{type(self).__name__} must declare its steps")
+
+    def warnings(self) -> list[str]:
+        """Sentences about choices of parts that theory advises against."""
+        return []
+
+    @property
+    def latent_dim(self) -> int:
+        """Standard normal numbers that one sample takes."""
+        raise NotImplementedError(f"{type(self).__name__} must say how many numbers a sample takes")
+
+    def questions(self) -> Mapping[str, Sequence[str]]:
+        """What may be asked of samples beside their number: by name, the names of the values 0, 1, 2, ..."""
+        return {}
+
+    def picture(self, count: int) -> Shown:
+        """What the grids of a run show of about so many samples."""
+        return Shown(count)
+
+    def prepare(self, data: Any) -> None:
+        """Take from the training split what the game needs of it, before a new run's first round; nothing here."""
+
+    def inputs(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> dict[str, Tensor]:
+        """What samples are made of, on the CPU: a pure function of seed, index and what is asked.
+
+        Args:
+            indices: of the samples; each is what it is, whatever the others are.
+            seed: of everything that is drawn.
+            ask: values by name of `questions`, for the samples 0, 1, 2, ... in turn; `latents` are the indices whose
+                latents they take, so that several samples can share one.
+
+        Returns:
+            Tensors (N, ...) by name; here `latents`, standard normal numbers (N, latent_dim).
+        """
+        rows = asked(ask, "latents", indices) or indices
+        return {"latents": numbers_of(rows, self.latent_dim, seed=seed)}
+
+    @torch.no_grad()
+    def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], float32, from what `inputs` returns, on the networks' device.
+
+        `networks` are those of the averaged players (raw or averaged), by the names in their specs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say how it generates")
+
+    def keep(self, parts: Mapping[str, Any]) -> None:
+        """Own the modules of parts that are no networks of players, such as penalties and losses.
+
+        A part is a module, or has modules as attributes. Their buffers are placed, saved and restored with the game;
+        their parameters rest, since no player moves them.
+
+        Args:
+            parts: by name; those without modules are left as they are.
+        """
+        known = set(self.modules())
+        for name, part in parts.items():
+            inner = vars(part) if hasattr(part, "__dict__") else {}
+            found = {"": part} if isinstance(part, nn.Module) else inner
+            for key, module in found.items():
+                if isinstance(module, nn.Module) and module not in known:
+                    known.add(module)
+                    self.add_module(f"{name}_{key}" if key else name, module.requires_grad_(False))

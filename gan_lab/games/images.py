@@ -1,0 +1,132 @@
+"""A play of images against images, which any game of one generator and one discriminator shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_lab.engine.compiling import uncompiled
+from gan_lab.engine.play import Play
+from gan_lab.games.labels import written
+from gan_lab.networks.output import DiscriminatorOutput
+
+
+class ImagePlay(Play):
+    """Latents, labels, fakes, and the discriminator's view of them.
+
+    `make` and `judge` are the only places where networks are called: what stands before, behind or beside a network
+    (labels, augmentation) is in them, so that no term needs to know of it.
+    """
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Reals (N, C, H, W) in [-1, 1]."""
+        return self._differentiable("real", self.batch["images"])
+
+    @property
+    def all_real(self) -> Tensor:
+        """Reals of the whole batch, of which `real` is this micro-batch's part."""
+        return self.whole["images"]
+
+    @property
+    def real_classes(self) -> Tensor:
+        """Classes of the reals (N,), int64, -1 where one is unknown; attributes (N, label_dim) likewise in {0, 1}."""
+        return self.batch["labels"]
+
+    @cached_property
+    def real_labels(self) -> Tensor | None:
+        """Labels of the reals as networks read them, float32 (N, label_dim); None where the game has none."""
+        return written(self.real_classes, self.game.label_dim) if self.game.label_law else None
+
+    @cached_property
+    def fake_labels(self) -> Tensor | None:
+        """Labels that the fakes shall show (N, label_dim), drawn by the game's law; None where the game has none."""
+        if self.game.label_law is None:
+            return None
+        found: Tensor = self.game.label_law.draw(self.uniform("label", (self.size,)))
+        return found
+
+    @cached_property
+    def fake_classes(self) -> Tensor:
+        """Classes that the fakes shall show (N,), int64; attributes (N, label_dim)."""
+        assert self.fake_labels is not None, "this game has no labels"
+        return self.fake_labels if self.real_classes.ndim == 2 else self.fake_labels.argmax(dim=1)
+
+    @cached_property
+    def z(self) -> Tensor:
+        """Latents (N, dim)."""
+        latent = self.game.latent
+        z = latent.from_normal(self.normal("latent", (self.size, latent.dim)))
+        return self._differentiable("z", z)
+
+    @property
+    def codes(self) -> Mapping[str, Tensor]:
+        """The parts of the latents that have a name, as the latent's distribution cuts them out."""
+        found: Mapping[str, Tensor] = self.game.latent.codes(self.z)
+        return found
+
+    @cached_property
+    def fake(self) -> Tensor:
+        """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
+        return self._differentiable("fake", self.make(self.z, self.fake_labels))
+
+    def _differentiable(self, name: str, tensor: Tensor) -> Tensor:
+        """A leaf that requires grad where a term differentiates there, unless it hangs on a moving player."""
+        if tensor.requires_grad or not self.wants_gradient(name):
+            return tensor
+        return tensor.detach().requires_grad_()
+
+    @cached_property
+    def on_real(self) -> DiscriminatorOutput:
+        """The discriminator on the reals."""
+        return self.judge(self.real, self.real_labels, twice=self.wants_gradient("real"))
+
+    @cached_property
+    def on_fake(self) -> DiscriminatorOutput:
+        """The discriminator on the fakes."""
+        return self.judge(self.fake, self.fake_labels, twice=self.wants_gradient("fake"))
+
+    @property
+    def in_main_step(self) -> bool:
+        """Whether this is the discriminator's step with the adversarial loss."""
+        return self.step.player == "discriminator" and "adversarial" in self.step.terms
+
+    def make(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The generator on any latents (N, dim)."""
+        images: Tensor = self.game.generator(z, *_given(self.game.generator, labels))
+        return images
+
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """The discriminator on any other images, by default with the reals' labels; differentiable twice."""
+        return self.judge(images, self.real_labels if labels is None else labels, twice=True)
+
+    def judge(
+        self, images: Tensor, labels: Tensor | None = None, *, twice: bool = False
+    ) -> DiscriminatorOutput:
+        """The discriminator on images; `twice` where the result is differentiated twice."""
+        discriminator = self.game.discriminator
+        given = (images, *_given(discriminator, labels))
+        return uncompiled(discriminator, *given) if twice else discriminator(*given)
+
+    def observe(self) -> Mapping[str, Tensor]:
+        """Logits of reals and fakes in the discriminator's main step."""
+        if not self.in_main_step:
+            return {}
+        return {"logits/real": self.on_real.logits, "logits/fake": self.on_fake.logits}
+
+
+def takes_labels(network: nn.Module) -> bool:
+    """Whether a network is called with labels behind its input."""
+    return bool(getattr(network, "takes_labels", False))
+
+
+def _given(network: nn.Module, labels: Tensor | None) -> tuple[Tensor, ...]:
+    return (labels,) if labels is not None and takes_labels(network) else ()
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether images meet inside in batch statistics."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())

@@ -1,0 +1,51 @@
+"""Classes as people ask for them: `classes=7`, `classes=Sneaker`, `classes=0-3,7`, `classes=all`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gan_lab.common.errors import ConfigError, nearest
+
+_RANGE = re.compile(r"([0-9]{1,9})\s*-\s*([0-9]{1,9})")
+SHOWN = 12  # names in a sentence
+
+
+def classes_of(given: str | int, names: Sequence[str]) -> list[int]:
+    """The numbers of the classes in a text; `all` is all of them.
+
+    Args:
+        given: numbers, ranges with both ends, or names, with commas between them.
+        names: of the model's classes.
+
+    Raises:
+        ConfigError: one sentence, where the model has no classes or one of them is unknown.
+    """
+    text = str(given).strip().removeprefix("[").removesuffix("]")
+    if not names:
+        raise ConfigError(
+            f"classes={text}: this run's model makes images of no certain class; leave classes out, or train a model "
+            "with labels, such as model=cgan."
+        )
+    if text == "all":
+        return list(range(len(names)))
+    found: list[int] = []
+    for entry in text.split(","):
+        found += _one(entry.strip(), text, names)
+    return found
+
+
+def _one(entry: str, text: str, names: Sequence[str]) -> list[int]:
+    if entry in names:  # also a digit's name, which is its number
+        return [list(names).index(entry)]
+    match = _RANGE.fullmatch(entry)
+    numbers = [int(entry)] if entry.isdecimal() else []
+    if match is not None:
+        numbers = list(range(int(match[1]), min(int(match[2]), len(names)) + 1))
+    if numbers and max(numbers) < len(names):
+        return numbers
+    shown = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+    raise ConfigError(
+        f"classes={text}: {entry or 'an empty entry'} is none of this model's {len(names)} classes, which are {shown}"
+        f"{nearest(entry, names) or '.'}"
+    )
