@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
@@ -15,7 +14,7 @@ from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.step import Step
 
 
-class Declarations(LightningModule):
+class Declarations(nn.Module):
     """What the engine, the sampler and the commands ask a game for; a game overrides what it has to say."""
 
     def players(self) -> Sequence[PlayerSpec]:

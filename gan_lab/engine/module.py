@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from gan_lab.common.scalars import Scalar
@@ -70,7 +71,7 @@ class RoundCallback(Protocol):
         """Do the work."""
 
 
-class AdversarialModule(Declarations):
+class AdversarialModule(Declarations, LightningModule):
     """Base of all games: plays what a game declares (declarations.py), above all its `players` and `steps`.
 
     A round is one batch of fresh reals and one discriminator update; every n_critic-th round the generators move too.
