@@ -16,6 +16,15 @@ from gan_lab.common.errors import ConfigError, GanLabError, first_line, nearest
 from gan_lab.config.types import check_type
 
 
+# What is said where a constructor asks for a fact that the data lacks; {} are its path and the fact.
+FACTS_OF_DATA = {
+    "label_dim": "{}: needs labels, and this data has none; choose data with classes, such as data=mnist or a folder "
+    "with one folder for each class.",
+    "vocab_size": "{}: needs text, and this data has none; choose data=text.",
+    "resolution": "{}: needs images, and this data has none; choose data=mnist or a folder of images.",
+}
+
+
 class Leftovers:
     """Keys that a model or experiment set for a part which the user then swapped out.
 
@@ -155,18 +164,14 @@ def build_part(
     factory = load_target(path, node, kind, allowed)
     known = constructor_options(factory)
     ours = {name: context[name] for name in known if name in context and name not in node}
-    given = _known_options(
-        path,
-        node,
-        known,
-        others={name for name in known if name not in context},
-        leftovers=leftovers,
-    )
+    given = _known_options(path, node, known, context=context, leftovers=leftovers)
     arguments = {**ours, **given}
     leftovers.refuse_taken_away(path, set(known) - set(arguments))
     for name, parameter in inspect.signature(factory).parameters.items():
         if parameter.default is parameter.empty and name in known and name not in arguments:
-            raise ConfigError(f"{path}.{name}: this option must be given.")
+            raise ConfigError(
+                FACTS_OF_DATA.get(name, "{}.{}: this option must be given.").format(path, name)
+            )
     refuse_too_large(path, typing.cast(type, factory), arguments)
     with _told_with_path(path, known):
         try:
@@ -181,11 +186,13 @@ def _known_options(
     node: Mapping[str, Any],
     known: Mapping[str, Any],
     *,
-    others: Collection[str],
+    context: Mapping[str, Any],
     leftovers: Leftovers,
 ) -> dict[str, Any]:
-    """The node's options that the constructor has, of the right types; `others` are told for one that it lacks."""
+    """The node's options that the constructor has, of the right types; those not in the context can be chosen."""
     found = {}
+    others = {name for name in known if name not in context}
+    others = {name for name in known if name not in context}
     for key, value in node.items():
         if key == "_target_":
             continue
