@@ -15,7 +15,6 @@ from gan_lab.assembly.sizes import refuse_too_large
 from gan_lab.common.errors import ConfigError, GanLabError, first_line, nearest
 from gan_lab.config.types import check_type
 
-
 # What is said where a constructor asks for a fact that the data lacks; {} are its path and the fact.
 FACTS_OF_DATA = {
     "label_dim": "{}: needs labels, and this data has none; choose data with classes, such as data=mnist or a folder "
