@@ -15,11 +15,15 @@ from gan_lab.assembly.sizes import refuse_too_large
 from gan_lab.common.errors import ConfigError, GanLabError, first_line, nearest
 from gan_lab.config.types import check_type
 
-# What is said where a constructor asks for a fact that the data lacks; {} are its path and the fact.
+# What is said where a constructor asks for a fact that the data, or another part, lacks; {} are its path and the fact.
 FACTS_OF_DATA = {
     "label_dim": "{}: needs labels, and this data has none; choose data with classes, such as data=mnist or a folder "
     "with one folder for each class.",
     "vocab_size": "{}: needs text, and this data has none; choose data=text.",
+    "feature_dim": "{}: reads features, and this discriminator offers none; choose discriminator=dcgan or another.",
+    "local_dim": "{}: reads features of places, and this discriminator offers none; choose discriminator=dcgan or "
+    "discriminator=resnet.",
+    "codes": "{}: reads codes, and these latents have none; choose model=infogan, or latents with codes.",
     "resolution": "{}: needs images, and this data has none; choose data=mnist or a folder of images.",
 }
 

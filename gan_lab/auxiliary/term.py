@@ -31,6 +31,10 @@ class Judgement(Protocol):
     def features(self) -> Tensor | None:
         """Shape (N, F), in the network's precision; None where a network offers none."""
 
+    @property
+    def local(self) -> Tensor | None:
+        """Features of places, shape (N, C, H, W); None where a network offers none."""
+
 
 class Play(Protocol):
     """The part of a play that auxiliary terms read."""
@@ -83,7 +87,7 @@ class Auxiliary(nn.Module):
 
     Attributes:
         head_player: whose optimizer moves the term's own parameters.
-        needs: what the play must have: "labels", "classes" (one label an image), "features", "codes".
+        needs: what the play must have: "labels", "classes" (one label an image), "features", "local", "codes".
 
     Args:
         weights: each >= 0, or a schedule: `discriminator_weight` and `generator_weight`, or `weight` of a term with

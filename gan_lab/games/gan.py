@@ -90,6 +90,11 @@ class GAN(AdversarialModule):
         for name, weight in self.weights.items():
             in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
 
+    @property
+    def judges(self) -> list[Any]:
+        """Auxiliary terms that give the adversarial loss its logits in place of the discriminator."""
+        return [part for part in self.auxiliaries.values() if hasattr(part, "judge")]
+
     def _law(self, law: str) -> LabelLaw | None:
         """The law of labels where any part wants them."""
         wanting = [n for n in ("generator", "discriminator") if takes_labels(getattr(self, n))]
@@ -108,9 +113,12 @@ class GAN(AdversarialModule):
         return LabelLaw(self.label_dim, law)
 
     def prepare(self, data: Any) -> None:
-        """Learn how often each label occurs."""
+        """Learn how often each label occurs; auxiliary terms take what they need."""
         if self.label_law is not None:
             self.label_law.learn(data.labels)
+        for part in self.auxiliaries.values():
+            if hasattr(part, "prepare"):
+                part.prepare(data)
 
     def questions(self) -> Mapping[str, Sequence[str]]:
         """Classes, where labels play; codes, where the latent has some."""

@@ -109,7 +109,10 @@ class ImagePlay(Play):
         """The discriminator on images; `twice` where the result is differentiated twice."""
         discriminator = self.game.discriminator
         given = (images, *_given(discriminator, labels))
-        return uncompiled(discriminator, *given) if twice else discriminator(*given)
+        output = uncompiled(discriminator, *given) if twice else discriminator(*given)
+        for part in getattr(self.game, "judges", ()):
+            output = output._replace(logits=part.judge(output))
+        return output
 
     def observe(self) -> Mapping[str, Tensor]:
         """Logits of reals and fakes in the discriminator's main step."""

@@ -13,7 +13,9 @@ class DiscriminatorOutput(NamedTuple):
     Attributes:
         logits: shape (N,), unbounded; higher is more real.
         features: input of the last layer, shape (N, F), or None where a network offers none.
+        local: features of places before they are joined, shape (N, C, H, W), or None where a network offers none.
     """
 
     logits: Tensor
     features: Tensor | None
+    local: Tensor | None = None

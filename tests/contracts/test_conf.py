@@ -29,7 +29,7 @@ from tests.contracts.walk import composed, content, files, name_of
 CONTEXT = {
     "generator": {"resolution", "channels", "latent_dim", "vocab_size", "length"},
     "discriminator": {"resolution", "channels", "vocab_size", "length"},
-    "auxiliary": {"feature_dim", "label_dim", "codes"},
+    "auxiliary": {"feature_dim", "local_dim", "label_dim", "codes"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
 # What belongs to the run and stands beside a part's options.
@@ -108,7 +108,7 @@ def test_headers_cite_the_paper(file):
     assert PAPER.search(header), "the header names the paper: arXiv number, or author and year"
 
 
-@pytest.mark.parametrize("group", ["penalty", "logger"])
+@pytest.mark.parametrize("group", ["penalty", "auxiliary", "logger"])
 def test_parts_of_which_several_are_chosen_have_places_of_their_own(group):
     for name in Groups().choices(group):
         if name == "none":

@@ -16,6 +16,7 @@ from gan_lab.auxiliary.acgan import AuxiliaryClassifier
 from gan_lab.auxiliary.adcgan import DiscriminativeClassifier
 from gan_lab.auxiliary.contragan import ConditionalContrast, conditional_contrast
 from gan_lab.auxiliary.feature_matching import FeatureMatching
+from gan_lab.auxiliary.infomax import InfoMax
 from gan_lab.auxiliary.mutual_information import (
     LEAST_DEVIATION,
     MutualInformation,
@@ -403,3 +404,34 @@ def test_pulling_away_is_the_mean_squared_cosine_of_pairs():
     features = unit(numpy(play.on_fake.features))
     pairs = [(a @ b) ** 2 for i, a in enumerate(features) for j, b in enumerate(features) if i != j]
     assert value(PullingAway().generator(play)) == pytest.approx(np.mean(pairs), rel=1e-5)
+
+
+# InfoMax-GAN -------------------------------------------------------------------------------------
+
+
+def contrast_of_places(places, wholes) -> float:
+    """Image by image, place by place."""
+    surprises = []
+    for i, whole in enumerate(wholes):
+        others = sum(
+            math.exp(whole @ place) for j, image in enumerate(places) if j != i for place in image
+        )
+        for place in places[i]:
+            own = math.exp(whole @ place)
+            surprises.append(-math.log(own / (own + others)))
+    return float(np.mean(surprises))
+
+
+def test_infomax_is_the_loop_over_places():
+    term, play = InfoMax(feature_dim=F, local_dim=4, dim=6), fake_play()
+    for kind, side in (("real", term.discriminator), ("fake", term.generator)):
+        local, features = torch.randn(N, 4, 2, 3), torch.randn(N, F)
+        setattr(play, f"on_{kind}", DiscriminatorOutput(features.sum(1), features, local))
+        places = [linear(term.of_places, x.reshape(4, 6).T) for x in numpy(local)]
+        wanted = contrast_of_places(places, linear(term.of_wholes, numpy(features)))
+        assert value(side(play)) == pytest.approx(wanted, rel=1e-5), kind
+
+
+def test_infomax_says_what_it_lacks():
+    with pytest.raises(ValueError, match="no local features"):
+        InfoMax(feature_dim=F, local_dim=4).generator(fake_play())
