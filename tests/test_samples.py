@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 import pytest
 import torch
@@ -118,6 +120,22 @@ def test_columns_and_scale(run, tmp_path):
     out = tmp_path / "single"
     assert sample.main([f"run={run}", "num=2", "scale=3", f"out={out}"]) == 0
     assert opened(out / "000001.png").shape == (96, 96, 3)
+
+
+def test_a_sweep_leaves_only_its_pictures(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "aside"))
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "multirun.yaml").write_text("somebody's own")
+    assert sample.main(["-m", f"run={run}", "seed=1,2", "num=1", "out=${seed}.png"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "1.png",
+        "2.png",
+        "aside",
+        "multirun.yaml",
+    }
+    assert not list((tmp_path / "aside").glob("gan_lab-*"))
+    assert (tmp_path / "multirun.yaml").read_text() == "somebody's own"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".GIF", ".tiff", ".bmp", ".jp2", ".ppm"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,6 +59,24 @@ class Sweep:
 
 # The multirun of this process, if it is one.
 begun: list[Sweep] = []
+
+
+class Aside(Callback):
+    """For commands whose results have places of their own: Hydra's notes of a multirun stay out of the working folder.
+
+    They go into a folder that is taken away at the end, unless `hydra.sweep.dir` names one.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Name the folder, to this process and to the jobs."""
+        hydra = config.hydra
+        if hydra.sweep.dir != ".":
+            return
+        folder = Path(tempfile.mkdtemp(prefix="gan_lab-"))
+        begun.append(Sweep(folder, (folder,), apart=False))
+        with open_dict(hydra):
+            hydra.sweep.dir = str(folder)
+            hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
 
 
 class CountJobs(Callback):

@@ -36,6 +36,7 @@ from gan_lab.train import main as train
 PHOTOS = 1500
 ATTEMPTS = 5  # to meet a run that is still at work
 ROUNDS = 240
+PATIENCE = 1800  # seconds; a busy machine takes ten times as long as an idle one
 COMMON = [
     "debug=tiny", "data=image_folder", "data.resolution=16", "data.batch_size=16", "logger=none",
     f"max_rounds={ROUNDS}", "log_every_rounds=1", "checkpoint.every_kimg=0.15", "metrics.every_kimg=0.6",
@@ -171,7 +172,7 @@ def kill_once(
     wait_for(phase, place, process, seconds=seconds, draw=draw)
     victim = process.pid if rank == 0 else child_of(process.pid)
     if victim is None or process.poll() is not None:
-        process.wait(timeout=900)
+        process.wait(timeout=PATIENCE)
         return Kill(
             phase,
             rank,
@@ -181,7 +182,7 @@ def kill_once(
         )
     os.kill(victim, signal.SIGKILL)
     fault = ended(process) if rank else ""
-    process.wait(timeout=120)
+    process.wait(timeout=PATIENCE)
     time.sleep(0.5 if ranks > 1 else 0)  # the other rank notices by itself
     iteration = newest(place.folder)
     try:
@@ -227,7 +228,7 @@ def go_on(arguments: list[str], place: Place, *, here: bool = False) -> str:
         with (place.folder.path / "output.txt").open("a") as output, redirect_stderr(output):
             code = train(arguments)
     else:
-        code = start(arguments, place).wait(timeout=900)
+        code = start(arguments, place).wait(timeout=PATIENCE)
     if code == 0:
         return ""
     lines = (place.folder.path / "output.txt").read_text().strip().splitlines()
@@ -259,9 +260,16 @@ def wait_for(
 
 
 def wait_until(sign: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait for a sign of the run, or its end."""
-    deadline = time.monotonic() + 300
-    while process.poll() is None and not sign() and time.monotonic() < deadline:
+    """Wait for a sign of the run, or its end.
+
+    Raises:
+        SystemExit: where neither comes, since what follows would then be of another moment.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and not sign():
+        if time.monotonic() > deadline:
+            process.kill()
+            raise SystemExit(f"A run did not come to the moment asked for in {PATIENCE} seconds.")
         time.sleep(0.0005)
 
 

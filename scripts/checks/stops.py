@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from kills import Place, difference, environment_of, go_on, make_photos, wait_until
+from kills import PATIENCE, Place, difference, environment_of, go_on, make_photos, wait_until
 
 from gan_lab.storage.run_folder import RunFolder
 
@@ -119,7 +119,7 @@ def stop_once(
     process = start(place)
     reach(moment, place, process, draw)
     process.send_signal(getattr(signal, kind))
-    said = process.communicate(timeout=300)[0]
+    said = process.communicate(timeout=PATIENCE)[0]
     status = place.folder.read_status()
     state = status.get("state", "none")
     fault = stopped_wrong(moment, kind, process.returncode, said, place.folder)
