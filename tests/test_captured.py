@@ -84,7 +84,7 @@ def test_schedules_of_weights_lazy_steps_accumulation_and_dropout_are_captured()
         "discriminator=mlp", "discriminator.width=8", "log_every_rounds=4", updates=12,
     )  # fmt: skip
     assert captured.said == []
-    assert ("discriminator", True) in captured.runner.recorded, (
+    assert ("discriminator", ("", True)) in captured.runner.recorded, (
         "rounds that are logged are recorded too"
     )
     assert "discriminator/r1" in steps_replayed(captured)

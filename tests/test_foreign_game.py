@@ -81,7 +81,7 @@ def twins():
 
 def test_the_tie_reaches_both_generators_and_no_discriminator(twins):
     twins.configure_optimizers()
-    step = next(s for s in twins.script if s.player == "generators")
+    step = next(s for s in twins.phase.steps if s.player == "generators")
     only_tie = type(step)("generators", {"tie": step.terms["tie"]})
     batch = next(batches(resolution=16))
     player = twins.playing["generators"]

@@ -79,7 +79,7 @@ def test_the_mean_of_two_ranks_is_the_large_batch():
     """What average_gradients computes, without processes: the mean of equal parts' gradients."""
     game = dcgan(norm="none")
     game.configure_optimizers()
-    player, step = game.playing["discriminator"], game.script[0]
+    player, step = game.playing["discriminator"], game.phase.steps[0]
     whole = next(batches())
 
     def gradients(accumulate):

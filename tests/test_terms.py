@@ -33,7 +33,7 @@ def with_terms(*names):
 def test_a_generators_term_moves_the_generator_alone():
     game = with_terms("brightness")
     game.configure_optimizers()
-    of = {step.name: step for step in game.script}
+    of = {step.name: step for step in game.phase.steps}
     assert "brightness" in of["generator"].terms
     assert "brightness" not in of["discriminator"].terms
     batch = next(batches())
@@ -46,8 +46,8 @@ def test_a_generators_term_moves_the_generator_alone():
 def test_a_generators_lazy_term_has_a_step_of_its_own_and_may_differentiate_at_latents_and_fakes():
     game = with_terms("slope")
     game.configure_optimizers()
-    assert [step.name for step in game.script] == ["discriminator", "generator", "generator/slope"]
-    lazy = game.script[-1]
+    assert [step.name for step in game.phase.steps] == ["discriminator", "generator", "generator/slope"]
+    lazy = game.phase.steps[-1]
     gradients = gradients_of(game, lazy, game.playing["generator"], next(batches()))
     moved = sum(float(g.abs().sum()) for g in gradients if g is not None)
     assert moved > 0, "the term must reach the generator through the fakes"

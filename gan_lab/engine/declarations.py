@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
+from gan_lab.engine.phases import Phase
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.step import Step
@@ -24,6 +25,10 @@ class Declarations(nn.Module):
     def steps(self) -> Sequence[Step]:
         """Which updates a round is made of, in order; those of generators wait for n_critic."""
         raise NotImplementedError(f"{type(self).__name__} must declare its steps")
+
+    def phases(self) -> Sequence[Phase]:
+        """The parts of a run, by images seen; by default one, made of `steps`."""
+        return [Phase(self.steps())]
 
     def warnings(self) -> list[str]:
         """Sentences about choices of parts that theory advises against."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,7 +17,9 @@ from gan_lab.engine.compiling import Compiled
 from gan_lab.engine.declarations import Declarations
 from gan_lab.engine.dials import Dials
 from gan_lab.engine.meter import Meter
+from gan_lab.engine.notes import Notes
 from gan_lab.engine.optimizers import can_be_captured
+from gan_lab.engine.phases import Phase, Phases
 from gan_lab.engine.play import Play
 from gan_lab.engine.player import OptimizerOptions, Player
 from gan_lab.engine.precision import Precision
@@ -91,7 +93,9 @@ class AdversarialModule(Declarations, LightningModule):
         self.clock = Clock()
         self.meter = Meter()
         self.playing: dict[str, Player] = {}
-        self.script: Sequence[Step] = ()
+        self.timeline = Phases([Phase(())])
+        self.phase = self.timeline.phases[0]
+        self.carried: dict[str, Tensor] = {}
         self.round_callbacks: list[RoundCallback] = []
         self.runner: Runner = Eager()
         self.say: Callable[[str], None] = say_nothing
@@ -107,15 +111,15 @@ class AdversarialModule(Declarations, LightningModule):
         self.precision_of_step = Precision(options.precision, self.device)
         self.draws = Draws(self.device, rank=self.global_rank, ranks=self.ranks)
         self.dials = Dials(self.device if options.capture else None)
-        self.script = list(self.steps())
-        names = [step.name for step in self.script]
-        if len(set(names)) < len(names):
-            raise ValueError(f"steps {names}: two have one name, and so one randomness; label them")
+        self.stand_at(self.clock)
+        self.generators = {s.name for s in self.players() if s.role == "generator"}
+        self.notes = Notes(self.modules())
+        self.carried = {}
         for spec in self.players():
             self.playing[spec.name] = Player(
                 spec,
                 options.optimizers[spec.name],
-                intervals=[step.every for step in self.script if step.player == spec.name],
+                intervals=self.timeline.intervals(spec.name),
                 ema_half_life_kimg=options.ema_half_life_kimg,
                 ema_rampup=options.ema_rampup,
                 captured=options.capture,
@@ -165,6 +169,7 @@ class AdversarialModule(Declarations, LightningModule):
             "buffers": [b for b in buffers if b.is_floating_point()],
             "counters": [b for b in buffers if not b.is_floating_point()],
             "logged values": list(self.meter.sums.values()),
+            "carried values": list(self.carried.values()),
         }
         for player in self.playing.values():
             kinds |= player.changing()
@@ -181,29 +186,48 @@ class AdversarialModule(Declarations, LightningModule):
         """Play one round."""
         clock = self.clock
         seed_default_generators(self.options.seed, self.global_rank, clock.iteration)
-        n_critic = max(round(self.n_critic.at(clock.images_seen)), 1)
+        phase = self.enter_phase()
+        n_critic = max(round((phase.n_critic or self.n_critic).at(clock.images_seen)), 1)
         # Gradient norms cost operations: each player's is taken in its last update before the log.
         rounds_to_log = (
             self.options.log_every_rounds - clock.iteration % self.options.log_every_rounds
         )
-        generators_move = clock.generators_due(n_critic)
+        generators_move = clock.generators_due(n_critic) and any(
+            step.player in self.generators for step in phase.steps
+        )
         size = next(iter(batch.values())).shape[0]
         batch = self.runner.hold(batch)
-        for step in self.script:
+        for step in phase.steps:
             player = self.playing[step.player]
-            generator = player.role == "generator"
+            generator = step.player in self.generators
             updates = clock.generator_updates if generator else clock.iteration
             if (generators_move or not generator) and updates % step.every == 0:
                 interval = n_critic if generator else 1
                 self.update(step, player, batch, interval >= rounds_to_log)
         if generators_move:
-            self.average(size * self.ranks)
+            self.average(size * self.ranks, {step.player for step in phase.steps})
         clock.advance(size * self.ranks, generators_move)
         if rounds_to_log == 1:
             self.share_meter()
         for callback in self.round_callbacks:
             if callback.due(clock):
                 callback.after_round(self)
+
+    def stand_at(self, clock: Clock) -> None:
+        """Take a clock's place in the run, and with it the phase."""
+        self.clock = clock
+        self.timeline = Phases(self.phases())
+        self.phase = self.timeline.at(clock.images_seen)
+
+    def enter_phase(self) -> Phase:
+        """The phase that the next round belongs to."""
+        phase = self.timeline.at(self.clock.images_seen)
+        if phase is not self.phase:
+            self.phase = phase
+            self.say(
+                f"kimg {self.clock.kimg:8.1f}  the phase {phase.name or 'that follows'} begins"
+            )
+        return phase
 
     def share_meter(self) -> None:
         """Average what the ranks have logged, so that records are the whole batch's; the first rank keeps it."""
@@ -212,11 +236,11 @@ class AdversarialModule(Declarations, LightningModule):
             if self.global_rank != 0:
                 self.meter.clear()
 
-    def average(self, images: int) -> None:
-        """Move the averages; `images` is the size of each round since the last generator update."""
+    def average(self, images: int, moved: Collection[str]) -> None:
+        """Move the averages of players that moved; `images` is the size of each round since the generators did."""
         since = (self.clock.rounds_since_generator + 1) * images
         for player in self.playing.values():
-            if player.ema is not None:
+            if player.ema is not None and player.name in moved:
                 decay = player.ema.decay(since, self.clock.images_seen + images)
                 weight = self.dials.set(f"{player.name}/average", 1.0 - decay)
                 self.runner.run(f"{player.name}/average", None, partial(player.ema.update, weight))
@@ -237,7 +261,9 @@ class AdversarialModule(Declarations, LightningModule):
             for name, term in step.terms.items()
         }
         self.runner.run(
-            step.name, want_norm, lambda: self.descend(step, player, batch, weights, want_norm)
+            step.name,
+            (self.phase.name, want_norm),
+            lambda: self.descend(step, player, batch, weights, want_norm),
         )
 
     def descend(
@@ -266,6 +292,8 @@ class AdversarialModule(Declarations, LightningModule):
                 (loss if factor == 1 else loss * factor).backward()
             for key, value in play.observe().items():
                 self.meter.add(key, value)
+            self.notes.take(play.noted, parts)
+        self.notes.hand_out(self.ranks)
         if self.ranks > 1:
             player.average_gradients(self.ranks)
         norms = player.step(self.precision_of_step, want_norm=want_norm)

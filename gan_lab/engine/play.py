@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gan_lab.engine.phases import Phase
 from gan_lab.engine.randomness import Draws
 from gan_lab.engine.step import Step
 
@@ -49,6 +50,34 @@ class Play:
         self._start = start
         self._whole = next(iter(whole.values())).shape[0]
         self.whole = whole
+        self.noted: dict[str, Tensor] = {}
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the run that this play belongs to."""
+        found: Phase = self.game.phase
+        return found
+
+    def note(self, name: str, value: Tensor) -> None:
+        """Note a number for parts with a state; their `commit` gets its mean over micro-batches and ranks."""
+        self.noted[name] = value
+
+    def carry(self, name: str, tensor: Tensor) -> None:
+        """Keep a tensor (N, ...) of this micro-batch for later steps of the same round, without its graph."""
+        kept = self.game.carried.get(name)
+        if kept is None or kept.shape[0] != self._whole:
+            kept = tensor.new_zeros((self._whole, *tensor.shape[1:]))
+            self.game.carried[name] = kept
+        kept[self._start : self._start + self.size].copy_(tensor.detach())
+
+    def carried(self, name: str) -> Tensor:
+        """What an earlier step of this round has kept under this name.
+
+        Raises:
+            KeyError: if none has.
+        """
+        kept: Tensor = self.game.carried[name]
+        return kept[self._start : self._start + self.size]
 
     def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers of this purpose; shape[0] is the play's number of samples."""

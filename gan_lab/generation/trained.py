@@ -43,7 +43,6 @@ class Pretrained:
         *,
         config: Mapping[str, Any],
         game: AdversarialModule,
-        clock: Mapping[str, int],
         device: torch.device,
         names: Mapping[str, str],
         ema: bool = True,
@@ -58,8 +57,8 @@ class Pretrained:
         self.ema = ema
         settle_weights(game)
         self.game = game.to(device).eval().requires_grad_(False)
-        self.iteration = clock["iteration"]
-        self.images_seen = clock["images_seen"]
+        self.iteration = game.clock.iteration
+        self.images_seen = game.clock.images_seen
         self.device = device
         self.networks: Mapping[str, nn.Module] = game.averaged_networks()
         self.generator = ImageGenerator(game, self.networks)

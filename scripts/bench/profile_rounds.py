@@ -77,7 +77,7 @@ def play(game: Any, stream: Iterator[Any], rounds: int) -> None:
 def profiled(game: Any, stream: Iterator[Any]) -> profile:
     """Ten rounds from one in which every step is due, or soon, after all have run; on a GPU as recordings."""
     cuda = game.device.type == "cuda"
-    cycle = max(round(game.n_critic.at(0)), 1) * max(step.every for step in game.script)
+    cycle = max(round(game.n_critic.at(0)), 1) * max(step.every for step in game.phase.steps)
     play(game, stream, cycle * (RECORDED if cuda else -(-WARM_UP // cycle)))
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with profile(activities=activities, record_shapes=True) as found:

@@ -31,7 +31,7 @@ from tests.conftest import (
 
 
 def step_of(game, player):
-    return next(step for step in game.script if step.player == player)
+    return next(step for step in game.phase.steps if step.player == player)
 
 
 @pytest.mark.parametrize("mover", ["discriminator", "generator"])
@@ -95,7 +95,7 @@ def test_n_critic_may_be_a_schedule():
 
 def test_a_lazy_penalty_is_a_step_of_its_own():
     game = play_rounds(dcgan(penalty={"r1": R1(weight=2.0, every=4)}), batches(), 8)
-    names = [step.name for step in game.script]
+    names = [step.name for step in game.phase.steps]
     assert names == ["discriminator", "discriminator/r1", "generator"]
     counts = {
         k: int(s["step"]) for k, s in game.playing["discriminator"].optimizer.state.items()
@@ -121,7 +121,7 @@ def test_a_lazy_step_has_the_interval_as_gain():
     def gradients(every):
         game = dcgan(norm="none", penalty={"r1": R1(every=every)})
         game.configure_optimizers()
-        (lazy,) = [s for s in game.script if "r1" in s.terms]
+        (lazy,) = [s for s in game.phase.steps if "r1" in s.terms]
         step = Step("discriminator", {"r1": lazy.terms["r1"]}, every)
         found = gradients_of(game, step, game.playing["discriminator"], next(batches()))
         return [gradient for gradient in found if gradient is not None]
@@ -202,7 +202,7 @@ def test_a_penalty_does_not_change_the_latents():
     def latents(penalty):
         game = dcgan(penalty=penalty)
         game.configure_optimizers()
-        game.update(game.script[0], game.playing["discriminator"], next(batches()))
+        game.update(game.phase.steps[0], game.playing["discriminator"], next(batches()))
         return game.draws.whole["latent"]
 
     alone = latents({})
