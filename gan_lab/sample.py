@@ -59,7 +59,7 @@ OPTIONS = {
 @around_hydra
 def job(config: DictConfig) -> None:
     """Draw, save, and say where."""
-    options = plain_options(config, OPTIONS)
+    options = plain_options(config, OPTIONS, groups=("codes",))
     _refuse_both(options, user_keys())
     sys.stdout.write(f"{save_samples(options)}\n")
 
@@ -121,22 +121,21 @@ def _refuse_too_large(
 def _wanted(options: Mapping[str, Any], model: Pretrained, seeds: Sequence[int] | None) -> Shown:
     """How many samples are wanted, in how many columns, and of which classes: a row for each of several."""
     from gan_lab.engine.asking import Shown, rows_of
-    from gan_lab.generation.classes import classes_of
+    from gan_lab.generation.classes import wishes_of
 
     count, columns = options["num"] if seeds is None else len(seeds), options["columns"]
-    if options["classes"] is None:
-        return Shown(count, columns)
-    classes = classes_of(options["classes"], model.classes)
-    if len(classes) == 1:
-        return Shown(count, columns, {"classes": classes})
-    if seeds is not None:
+    wishes = wishes_of(options["classes"], options["codes"], model.game.questions())
+    several = [name for name, values in wishes.items() if len(values) > 1]
+    if not several:
+        return Shown(count, columns, wishes)
+    if len(several) > 1 or seeds is not None:
+        other = several[1] if len(several) > 1 else "seeds"
         raise ConfigError(
-            f"classes={options['classes']} seeds={options['seeds']}: seeds go with one class; "
-            "give one, or leave seeds out for a row of each class."
+            f"{several[0]}, {other}: each of several values has a row of its own; give several values to one of them."
         )
     each = count if "num" in user_keys() else IN_A_ROW
-    rows = rows_of("classes", classes, each)
-    return Shown(rows.count, columns or each, rows.ask)
+    rows = rows_of(several[0], wishes[several[0]], each)
+    return Shown(rows.count, columns or each, {**wishes, **rows.ask})
 
 
 def _batches(
@@ -185,8 +184,8 @@ def _name(options: Mapping[str, Any]) -> str:
     which = f"seed-{options['seed']}-num-{options['num']}"
     if options["seeds"] is not None:
         which = f"seeds-{short_name(options['seeds'])}"
-    if options["classes"] is not None:
-        which += f"-classes-{short_name(str(options['classes']))}"
+    for name, value in {"classes": options["classes"], **options["codes"]}.items():
+        which += "" if value is None else f"-{name}-{short_name(str(value))}"
     statistics = "" if options["batch_norm"] == "running" else "-batch-statistics"
     drawn = [
         f"-{key}-{options[key]:g}"
@@ -199,6 +198,8 @@ def _name(options: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Which codes there are is the model's to say, so they stand in no configuration.
+    given = [f"+{one}" if one.startswith("codes.") else one for one in given]
     return run_command("gan_lab.sample", job, given)
 
 

@@ -46,7 +46,11 @@ def test_a_generators_term_moves_the_generator_alone():
 def test_a_generators_lazy_term_has_a_step_of_its_own_and_may_differentiate_at_latents_and_fakes():
     game = with_terms("slope")
     game.configure_optimizers()
-    assert [step.name for step in game.phase.steps] == ["discriminator", "generator", "generator/slope"]
+    assert [step.name for step in game.phase.steps] == [
+        "discriminator",
+        "generator",
+        "generator/slope",
+    ]
     lazy = game.phase.steps[-1]
     gradients = gradients_of(game, lazy, game.playing["generator"], next(batches()))
     moved = sum(float(g.abs().sum()) for g in gradients if g is not None)

@@ -128,17 +128,24 @@ class GAN(AdversarialModule):
         return found
 
     def picture(self, count: int) -> Shown:
-        """A row for each class, at most ROWS of them; a grid of samples where there are no classes."""
-        names = self.questions().get("classes", ())
-        if not names:
+        """A row for each class, else for each value of the first code; a grid where there is neither."""
+        questions = self.questions()
+        name = "classes" if "classes" in questions else next(iter(questions), None)
+        if name is None:
             return super().picture(count)
-        rows = min(len(names), ROWS)
-        shown = [row * len(names) // rows for row in range(rows)]
-        return rows_of("classes", shown, max(round(count / rows), round(count**0.5)))
+        values = len(questions[name])
+        rows = min(values, ROWS)
+        shown = [row * values // rows for row in range(rows)]
+        return rows_of(name, shown, max(round(count / rows), round(count**0.5)))
 
     def inputs(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> dict[str, Tensor]:
         """Latents, and labels (N, label_dim) where the generator takes them, drawn by the law or as they are asked."""
         found = super().inputs(indices, seed=seed, ask=ask)
+        for question in getattr(self.latent, "questions", dict)():
+            values = asked(ask, question, indices)
+            if values is not None:
+                code = question.removeprefix("codes.")
+                found["latents"] = self.latent.with_code(found["latents"], code, values)  # type: ignore[attr-defined]
         if self.label_law is None or not takes_labels(self.generator):
             return found
         classes = asked(ask, "classes", indices)
