@@ -14,6 +14,7 @@ from gan_lab.common.ranges import in_range
 from gan_lab.latents.distributions import ROOT_HALF
 
 GRID = 9  # values of a number code that can be asked for, evenly over [-1, 1]
+CODES = {"category": 10, "first": 1, "second": 1}  # the paper's on MNIST
 EDGE = 0.999  # the outermost of them: the normal number behind 1 is infinite
 
 
@@ -31,7 +32,7 @@ class Coded:
         ConfigError: if there is no code, or one has no category.
     """
 
-    def __init__(self, *, noise: int = 62, codes: Mapping[str, int]) -> None:
+    def __init__(self, *, noise: int = 62, codes: Mapping[str, int] = CODES) -> None:
         in_range("noise", noise, low=1)
         if not codes:
             raise ConfigError("codes={}: give at least one code, such as codes={category: 10}.")
