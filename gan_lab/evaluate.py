@@ -23,7 +23,7 @@ from gan_lab.common.paths import user_path
 from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
-from gan_lab.config.schema import Field
+from gan_lab.config.schema import METRICS, Field
 from gan_lab.config.stored import refuse_outside
 from gan_lab.process.progress import loading, phase
 from gan_lab.storage.origin import made_here
@@ -41,6 +41,7 @@ OPTIONS = {
     "device": Field(str),
     "allow_targets": Field(list[str]),
     "data.root": Field(str | None),
+    **METRICS,
 }
 
 
@@ -71,7 +72,7 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         from gan_lab.generation.pretrained import load
 
     allowed = list(options.get("allow_targets", ()))
-    metric = _metric(options["metrics"], allowed, keys)
+    metrics = _metrics(options["metrics"], allowed, keys)
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"], allow_targets=allowed
     )  # fmt: skip
@@ -79,48 +80,56 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         given = () if options["data"]["root"] is None else ("data.root",)
         refuse_outside(model.folder, {"data": model.config["data"]}, given)
     source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
-    score = _score(model, metric, source)
-    protocol = {**score.protocol, "ema": options["ema"], "batch_norm": metric.batch_norm}
+    found = _score(model, metrics, source)
     result = {
-        "values": score.values,
-        "protocol": protocol,
+        **_told(found, {"ema": options["ema"], "batch_norm": metrics.conditions.batch_norm}),
         "checkpoint": str(model.checkpoint),
         "iteration": model.iteration,
         "images_seen": model.images_seen,
-        "seconds": score.seconds,
+        "seconds": next(iter(found.values())).seconds,
     }
     weights = model.checkpoint.stem + ("" if options["ema"] else "-raw")
-    name = f"{weights}-{metric.key.removeprefix('metric/')}-{metric.num_samples}.json"
+    name = f"{weights}-{'+'.join(one.name for one in metrics.metrics)}-{metrics.num_samples}.json"
     default = model.folder.path / "eval" / name
     out = default if options["out"] is None else user_path(options["out"], "out")
     _write(out, result)
     return result, out
 
 
-def _metric(node: Mapping[str, Any], allowed: Sequence[str], keys: Collection[str]) -> Any:
-    from gan_lab.assembly.build import build_metric
+def _metrics(node: Mapping[str, Any], allowed: Sequence[str], keys: Collection[str]) -> Any:
+    from gan_lab.assembly.build import build_metrics
 
-    # It draws no weights.
-    metric = build_metric({"metrics": node, "seed": 0, "allow_targets": allowed}, keys)
-    if metric is None:
+    # They draw no weights.
+    metrics = build_metrics({"metrics": node, "seed": 0, "allow_targets": allowed}, keys)
+    if metrics is None:
         raise ConfigError(
             "metrics=none: there is nothing to evaluate; choose metrics=small or fid."
         )
-    return metric
+    return metrics
 
 
-def _score(model: Pretrained, metric: Any, source: Any) -> Any:
+def _score(model: Pretrained, metrics: Any, source: Any) -> Any:
     from gan_lab.generation.sampling import EVALUATION_SEED
 
-    metric.prepare(source, model.device)
-    for note in (*metric.about_reals, *metric.notes):
+    metrics.prepare(source, model.device)
+    for note in (*metrics.about_reals, *metrics.notes):
         log.info(note)
-    sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metric.batch_norm)
-    seconds = metric.estimate_seconds(sample)
-    refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
+    sample = model.sampler(seed=EVALUATION_SEED, batch_norm=metrics.conditions.batch_norm)
+    seconds = sum(metrics.estimate_seconds(sample).values())
+    refuse_endless(metrics.num_samples, seconds=seconds, max_days=metrics.conditions.max_days)
     log.info(f"This will take about {in_words(seconds)}.")
-    with phase("Evaluation", total=metric.num_samples) as shown:
-        return metric.score(sample, advance=shown.advance)
+    with phase("Evaluation", total=metrics.num_samples) as shown:
+        return metrics.score(sample, advance=shown.advance)
+
+
+def _told(found: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """All values with the first metric's protocol, and with every metric's where there are several."""
+    protocols = {key: {**score.protocol, **beside} for key, score in found.items()}
+    told: dict[str, Any] = {
+        "values": {key: value for score in found.values() for key, value in score.values.items()},
+        "protocol": next(iter(protocols.values())),
+    }
+    return told if len(found) == 1 else {**told, "protocols": protocols}
 
 
 def _write(out: Path, result: Mapping[str, Any]) -> None:

@@ -59,7 +59,7 @@ def main() -> None:
     else:
         weights = next((options.data / "inception").glob("*.pth"))
         metric = [
-            "metrics=fid", "metrics.feature=768", f"metrics.weights={weights}", "metrics.num_samples=5000",
+            "metrics=fid", "metrics.fid.feature=768", f"metrics.weights={weights}", "metrics.num_samples=5000",
         ]  # fmt: skip
         command += [
             "data=celeba", f"data.root={options.data}", "data.resolution=64", "strategy=gpu", "metrics.every_kimg=100",

@@ -298,7 +298,7 @@ def test_evaluate_other_weights_into_another_file(run, tmp_path):
         (export, ["run={run}", "fromat=onnx"], "fromat: no such option; did you mean format?", 2),
         (export, ["run={run}", "out={run}"], "this is a folder; name a file in it", 2),
         (export, ["run={run}", "out=/proc/x/y", "format=torch"], "out=/proc/x/y: the file cannot", 1),
-        (evaluate, ["run={run}", "+metrics.feature=64"], "metrics.feature: SmallFrechet has no", 2),
+        (evaluate, ["run={run}", "+metrics.feature=64"], "metrics.feature: no such option; an option of one metric", 2),
         (evaluate, ["run={run}", "+data.rooot=x"], "data.rooot: no such option; did you mean", 2),
         (evaluate, ["run={run}", "data.root=/tmp"], "FashionMini has no such option", 2),
         (evaluate, ["run={run}", "metrics=none"], "metrics=none: there is nothing to evaluate", 2),

@@ -149,7 +149,7 @@ ROWS = {
     "sweep without -m": bad("seed=1,2", "several values are a sweep", "add -m"),
     "resume of several": bad("-m resume={run}", "leave out -m"),
     "metric's option without a metric": bad("metrics.num_samples=5", "metrics.num_samples", "metrics=none"),
-    "no such feature": bad("metrics=fid metrics.feature=100", "must be one of 2048, 768, 192, 64."),
+    "no such feature": bad("metrics=fid metrics.fid.feature=100", "must be one of 2048, 768, 192, 64."),
     "no such split": bad("metrics=small metrics.split=tets", "train, test", "did you mean test?"),
     # Targets.
     "target not allowed": bad("model._target_=os.system", "only classes below gan_lab.", "allow_targets"),
@@ -336,7 +336,7 @@ def test_partial_weights_give_no_fid(shared_data, elsewhere, capsys):
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert code == 1
     assert "give NaN at feature 2048" in last
-    assert "metrics.feature=768" in last
+    assert "metrics.fid.feature=768" in last
     assert is_a_sentence(last)
 
 

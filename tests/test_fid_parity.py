@@ -13,6 +13,7 @@ from gan_lab.common.errors import WeightsError
 from gan_lab.data.image_set import ImageSet
 from gan_lab.metrics.fid import Fid
 from gan_lab.metrics.inception_weights import FULL, find_weights
+from gan_lab.metrics.views import Conditions
 
 CPU = torch.device("cpu")
 FEW = 12
@@ -53,8 +54,9 @@ class Folder:
 
 def ours(real, fake, **options):
     images = read_pngs(fake)
-    metric = Fid(num_samples=len(images), batch_size=16, **options)
-    metric.prepare(Folder(real), CPU)
+    conditions = Conditions(batch_size=16, weights=options.pop("weights"))
+    metric = Fid(num_samples=len(images), **options)
+    metric.prepare(Folder(real), CPU, conditions)
     score = metric.score(lambda start, count: images[start : start + count].float() / 127.5 - 1)
     return score, metric
 

@@ -260,7 +260,7 @@ def test_inception_is_in_no_checkpoint(shared_data, tmp_path):
     if not weights:
         pytest.skip(f"no partial Inception weights in {shared_data / 'inception'}")
     sizes, states = [], []
-    for metric in (["metrics=none"], ["metrics=fid", "metrics.feature=64", f"metrics.weights={weights[0]}",
+    for metric in (["metrics=none"], ["metrics=fid", "metrics.fid.feature=64", f"metrics.weights={weights[0]}",
                                       "metrics.num_samples=8", "metrics.num_reals=8"]):  # fmt: skip
         run = RunFolder(tmp_path / metric[0])
         assert main([*TINY, *metric, "max_rounds=1", f"hydra.run.dir={run.path}"]) == 0

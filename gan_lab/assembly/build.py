@@ -16,7 +16,7 @@ from gan_lab.assembly.sizes import refuse_too_many
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
 from gan_lab.config.permission import allowed_targets
-from gan_lab.config.schema import FIELDS, SECTIONS
+from gan_lab.config.schema import FIELDS, METRICS, SECTIONS
 from gan_lab.config.types import check_type
 from gan_lab.engine.module import AdversarialModule, TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
@@ -30,6 +30,7 @@ OF_SEVERAL = (
     "penalty",
     "auxiliary",
 )  # groups of which several are chosen, for games that take them
+OF_EACH = ("every_kimg", "num_samples")  # options that each metric has too
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Parts:
 
     game: AdversarialModule
     source: Any
-    metric: Any | None
+    metrics: Any | None
     machine: Machine
     dropped: list[str]
 
@@ -57,7 +58,7 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     builder = _Builder(config, user_keys)
     source = builder.source()
     game = builder.game(facts_of(source))
-    metric = builder.metric()
+    metrics = builder.metrics()
     builder.refuse_unknown()
     shape = (source.channels, source.resolution, source.resolution)
     refuse_too_many("samples.num", config["samples"]["num"], shape=shape)
@@ -71,7 +72,7 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     )
     if machine.device == "cpu" and not machine.compile:
         fast_cpu(game)
-    return Parts(game, source, metric, machine, builder.leftovers.dropped)
+    return Parts(game, source, metrics, machine, builder.leftovers.dropped)
 
 
 def _several(annotation: Any) -> bool:
@@ -124,9 +125,9 @@ def build_source(config: Mapping[str, Any]) -> Any:
     return _Builder(config, ()).source()
 
 
-def build_metric(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Any | None:
-    """Make only the metric; None for metrics=none."""
-    return _Builder(config, user_keys).metric()
+def build_metrics(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Any | None:
+    """Make only the metrics; None for metrics=none."""
+    return _Builder(config, user_keys).metrics()
 
 
 class _Builder:
@@ -167,14 +168,45 @@ class _Builder:
         options = {k: v for k, v in self.node("data").items() if f"data.{k}" not in FIELDS}
         return self.part("data", options, {})
 
-    def metric(self) -> Any | None:
-        node = self.config.get("metrics") or {}
-        if node.get("_target_") is None:
-            for key in node:
-                if key != "_target_":
-                    self.leftovers.drop(f"metrics.{key}", "metrics=none has no options", ())
+    def metrics(self) -> Any | None:
+        node = self.node("metrics")
+        shared = {key: value for key, value in node.items() if f"metrics.{key}" in METRICS}
+        ours = [key for key in OF_EACH if shared.pop(key, None) is not None]
+        made = []
+        for name, entry in node.items():
+            if f"metrics.{name}" in METRICS:
+                continue
+            if not isinstance(entry, Mapping):
+                known = [path.partition(".")[2] for path in METRICS]
+                raise ConfigError(
+                    f"metrics.{name}: no such option; an option of one metric stands below its name, such as "
+                    f"metrics.fid.{name}; those of all are {', '.join(known)}."
+                )
+            if "_target_" not in entry:
+                why = f"{name} is not among the chosen metrics"
+                self.leftovers.drop(f"metrics.{name}", why, ())
+            elif entry["_target_"] is not None:
+                self.refuse_overruled(f"metrics.{name}", ours)
+                options = {**entry, **{key: node[key] for key in ours}}
+                made.append(self.part(f"metrics.{name}", options, {}))
+        if not made:
+            for path in sorted({*METRICS} & {*self.leftovers.user_keys}):
+                self.leftovers.drop(path, "metrics=none has no options", ())
             return None
-        return self.part("metrics", node, {})
+        from gan_lab.metrics.together import Metrics
+        from gan_lab.metrics.views import Conditions
+
+        monitor = self.config.get("checkpoint", {}).get("monitor")
+        return Metrics(made, Conditions(**shared), monitor=monitor)
+
+    def refuse_overruled(self, path: str, ours: Collection[str]) -> None:
+        """Refuse an option that the user gave to one metric while that of all metrics has a value."""
+        for key in ours:
+            if f"{path}.{key}" in self.leftovers.user_keys:
+                raise ConfigError(
+                    f"{path}.{key}: metrics.{key}={self.config['metrics'][key]} holds for all metrics; "
+                    f"add metrics.{key}=null to let each have its own."
+                )
 
     def game(self, facts: Mapping[str, Any]) -> AdversarialModule:
         model = self.node("model")

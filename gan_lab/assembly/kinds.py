@@ -60,7 +60,7 @@ KINDS = {
     "penalty": Kind("a penalty or a constraint", ("gan_lab.penalties.",), _term_or_constraint),
     "auxiliary": Kind("an auxiliary term (torch.nn.Module)", ("gan_lab.auxiliary.",), _term_with_a_side),
     "data": Kind("a data set", ("gan_lab.data.sets.",), with_methods("load")),
-    "metrics": Kind("a Metric", ("gan_lab.metrics.",), with_methods("prepare", "score", "estimate_seconds")),
+    "metrics": Kind("a Metric", ("gan_lab.metrics.",), with_methods("look_at", "add", "compute")),
     "logger": Kind("a Tracker", ("gan_lab.loggers.",), with_methods("record", "picture", "close")),
     "optimizer": Kind("a torch.optim.Optimizer", ("torch.optim.",), subclass_of(torch.optim.Optimizer)),
 }  # fmt: skip

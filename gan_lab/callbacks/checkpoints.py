@@ -76,7 +76,7 @@ class Checkpoints(AfterRound):
         trained = module.snapshot()
         refuse_diverged(trained)
         state: dict[str, Any] = {**trained, "identity": dict(self.run.identity)}
-        if self.run.metric is not None:
+        if self.run.metrics is not None:
             state["evaluation"] = scores.state(scores.best_value if better is None else better)
         with suppress(OSError):  # without room they wait, and a kill must not lose them
             self.run.folder.flush()

@@ -69,7 +69,7 @@ def whole_run(run: RunState, clock: Clock, images_per_s: float, *, device: str) 
         return []
     training = max(end - clock.images_seen, 0) / images_per_s
     evaluations = evaluations_left(run, clock)
-    scoring = evaluations * run.evaluation_seconds
+    scoring = scoring_left(run, clock)
     parts = [f"{in_words(training)} of training at {images_per_s:,.0f} images/s"]
     if evaluations:
         plural = "s" if evaluations > 1 else ""
@@ -86,18 +86,33 @@ def seconds_left(run: RunState, clock: Clock, images_per_s: float) -> float | No
     training = run.stop.seconds_left(clock, images_per_s)
     if training is None:
         return None
-    whole = training + evaluations_left(run, clock) * run.evaluation_seconds
+    whole = training + scoring_left(run, clock)
     return min(whole, run.stop.seconds_of_time_left())
 
 
 def evaluations_left(run: RunState, clock: Clock) -> int:
     """How many evaluations come, the one at the end included; 0 where nobody knows the end."""
-    if run.metric is None:
-        return 0
     per_round = clock.images_seen / clock.iteration if clock.iteration else None
-    return count_evaluations(
-        run.stop, run.metric.every_kimg, images_seen=clock.images_seen, per_round=per_round
-    )
+    return max(evaluations_by_metric(run, clock, per_round=per_round).values(), default=0)
+
+
+def scoring_left(run: RunState, clock: Clock) -> float:
+    """Estimated seconds of these evaluations: each metric has its own schedule and cost."""
+    per_round = clock.images_seen / clock.iteration if clock.iteration else None
+    counts = evaluations_by_metric(run, clock, per_round=per_round)
+    return sum(count * run.evaluation_seconds.get(key, 0.0) for key, count in counts.items())
+
+
+def evaluations_by_metric(
+    run: RunState, clock: Clock, *, per_round: float | None
+) -> dict[str, int]:
+    """Evaluations that come, by the key of each metric."""
+    return {
+        one.key: count_evaluations(
+            run.stop, one.every_kimg, images_seen=clock.images_seen, per_round=per_round
+        )
+        for one in (run.metrics.metrics if run.metrics is not None else ())
+    }
 
 
 def count_evaluations(

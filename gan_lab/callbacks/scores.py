@@ -9,21 +9,31 @@ from typing import Any
 
 
 class Scores:
-    """Last and best value of one metric, lower being better.
+    """Last and best value of the metric that ranks, and when each metric has scored last.
 
     Attributes:
-        last_images: images seen at the last evaluation; -1 before the first.
+        last_images: images seen at the last evaluation that ranks; -1 before the first.
         last_value: its value.
-        best_value: the lowest value whose weights lie in best.ckpt.
+        best_value: the best value whose weights lie in best.ckpt.
+        seen: images seen at the last evaluation, by the key of each metric.
         unsaved: whether an evaluation is in no checkpoint yet.
 
     Args:
-        key: of the metric in records; empty without one.
+        key: of the value in records that ranks; empty without one.
         protocol: under which its values hold.
+        lower_is_better: whether the lowest value is the best one.
     """
 
-    def __init__(self, key: str = "", protocol: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        key: str = "",
+        protocol: Mapping[str, Any] | None = None,
+        *,
+        lower_is_better: bool = True,
+    ) -> None:
         self.key = key
+        self.lower_is_better = lower_is_better
+        self.seen: dict[str, int] = {}
         self.protocol = json.dumps(protocol or {}, sort_keys=True)
         self.last_images = -1
         self.last_value: float | None = None
@@ -31,7 +41,7 @@ class Scores:
         self.unsaved = False
 
     def note(self, value: float, images_seen: int) -> None:
-        """Take the value of an evaluation after so many images."""
+        """Take the value that ranks of an evaluation after so many images."""
         self.last_value, self.last_images = value, images_seen
         self.unsaved = True
 
@@ -48,7 +58,10 @@ class Scores:
             or self.last_images != images_seen
         ):
             return None
-        return value if self.best_value is None or value < self.best_value else None
+        best = self.best_value
+        if best is None:
+            return value
+        return value if (value < best if self.lower_is_better else value > best) else None
 
     def state(self, best_value: float | None) -> dict[str, Any]:
         """What a resumed run must know, once `best_value` is saved."""
@@ -58,12 +71,14 @@ class Scores:
             "last_images": self.last_images,
             "last_value": self.last_value,
             "best_value": best_value,
+            "seen": dict(self.seen),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over `state`, but no value of another metric or protocol: they cannot be compared."""
         if (state.get("key"), state.get("protocol")) != (self.key, self.protocol):
             return
+        self.seen = dict(state.get("seen") or {self.key: state["last_images"]})
         self.last_images = state["last_images"]
         self.last_value = state["last_value"]
         self.best_value = state["best_value"]

@@ -64,8 +64,9 @@ def page(root: str) -> str:
     usage, what = head(file)
     options = list(options_of(file))
     if list(defaults) == ["metrics"]:  # a command with one kind of part shows its options too
-        own = Path(CONF) / "metrics" / f"{defaults['metrics']}.yaml"
-        options += [Option(f"metrics.{o.path}", o.default, o.comment) for o in options_of(own)]
+        for name in defaults["metrics"]:
+            own = options_of(Path(CONF) / "metrics" / f"{name}.yaml")
+            options += [Option(f"metrics.{name}.{o.path}", o.default, o.comment) for o in own]
     parts = [f"{usage} [option=value ...]\n{what}\n", "Options, with their defaults:"]
     parts += columns([(f"{one.path}={one.default}", one.comment) for one in options])
     if defaults:

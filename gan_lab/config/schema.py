@@ -26,6 +26,18 @@ class Field:
     choices: Sequence[str] = ()
 
 
+# Options that all metrics of an evaluation share; each metric's own lie below its name.
+METRICS = {
+    "metrics.every_kimg": Field(float | None, low=0),
+    "metrics.num_samples": Field(int | None, low=2),
+    "metrics.num_reals": Field(int | None, low=2),
+    "metrics.batch_size": Field(int | None, low=1),
+    "metrics.split": Field(str),
+    "metrics.batch_norm": Field(str, choices=("running", "batch")),
+    "metrics.max_days": Field(float | None, above=0),
+    "metrics.weights": Field(str | None),
+}
+
 FIELDS: dict[str, Field] = {
     "seed": Field(int, low=0),
     "precision": Field(str, choices=PRECISIONS),
@@ -49,6 +61,8 @@ FIELDS: dict[str, Field] = {
     "checkpoint.every_kimg": Field(float, low=0),
     "checkpoint.keep": Field(int, low=0),
     "labels.law": Field(str, choices=("data", "uniform")),
+    "checkpoint.monitor": Field(str | None),
+    **METRICS,
     "sweep.on_error": Field(str, choices=("continue", "stop")),
     "allow_targets": Field(list[str]),
     "data.batch_size": Field(int, low=1),

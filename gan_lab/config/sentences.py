@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from gan_lab.common.errors import GanLabError, first_line, nearest
 from gan_lab.config.groups import Groups
@@ -108,8 +109,17 @@ def _no_such_option(key: str, groups: Groups) -> str:
         )
     if owners.get(key):
         return f"{key}: not an option of the chosen parts; {', '.join(owners[key])} would have it."
+    if owner := _metric_with(key, owners):
+        return f"{key}: is an option of one metric; write {owner}."
     near = nearest(key, [name for name in owners if name != key])
     return f"{key}: no such option{near or '; --help lists the groups, --cfg job all options.'}"
+
+
+def _metric_with(key: str, owners: Mapping[str, object]) -> str | None:
+    """Where an option lies that was written directly below metrics: metrics.feature is metrics.fid.feature."""
+    group, _, option = key.partition(".")
+    found = [name for name in owners if name.startswith("metrics.") and name.endswith(f".{option}")]
+    return " or ".join(found) if group == "metrics" and found else None
 
 
 def no_choice(line: CommandLine) -> str:

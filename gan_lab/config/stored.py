@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from gan_lab.common.commands import option
 from gan_lab.common.errors import ConfigError, first_line
 from gan_lab.config.line import override_key
+from gan_lab.config.older import renamed, with_named_metrics
 from gan_lab.config.paths import PATH_OPTIONS
 from gan_lab.storage.run_folder import RunFolder
 
@@ -49,7 +50,7 @@ def stored_config(folder: RunFolder) -> dict[str, Any]:
     config = _read(folder.config)
     if not isinstance(config, dict):
         raise ConfigError(f"{folder.config}: is no configuration of a run.")
-    return {**_moved(config), "allow_targets": []}
+    return {**with_named_metrics(_moved(config)), "allow_targets": []}
 
 
 def stored_command(folder: RunFolder) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def replayable(folder: RunFolder, given: Collection[str]) -> list[str]:
         ConfigError: at one that would reach beyond the run's options: Hydra's own settings, or an interpolation.
     """
     kept = []
-    for text in stored_command(folder)["overrides"]:
+    for text in map(renamed, stored_command(folder)["overrides"]):
         key = override_key(text)
         if key in given:
             continue

@@ -13,6 +13,7 @@ COSTS = ("metric/seconds", "metric/time_share")  # of an evaluation, no results
 SEVERAL = (
     "penalty",
     "auxiliary",
+    "metrics",
     "logger",
 )  # groups of which several can be chosen; a command line's choices lack them
 
@@ -36,7 +37,7 @@ def named_choices(
 
 
 def standing(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Last and best value of each metric of the newest protocol, with the kimg of each.
+    """Last and best value of each metric under its newest protocol, with the kimg of each.
 
     The best is one of those after training began; a value that is not finite is none.
 
@@ -44,25 +45,36 @@ def standing(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
         Such as `{"last/fid": 9.0, "last/fid_kimg": 40.0, "best/fid": 8.5, "best/fid_kimg": 30.0}`.
     """
     measured = [one for one in records if one.get("protocol")]
-    if not measured:
-        return {}
-    newest = measured[-1]
+    newest = {key: one for one in measured for key in one if _is_value(key)}
     found: dict[str, float] = {}
-    for key in newest:
-        if not key.startswith(METRIC) or key in COSTS:
-            continue
-        name = key.removeprefix(METRIC)
+    for key, latest in newest.items():
+        name, protocol = key.removeprefix(METRIC), latest["protocol"]
         points = [
             (float(one[key]), one["images_seen"] / KIMG)
             for one in measured
-            if one.get(key) is not None and one["protocol"] == newest["protocol"]
+            if one.get(key) is not None and one["protocol"] == protocol
         ]
         points = [point for point in points if math.isfinite(point[0])]
         trained = [point for point in points if point[1] > 0]
-        for what, point in (("last", points[-1:]), ("best", sorted(trained)[:1])):
+        best = sorted(trained, reverse=protocol.get("higher_is_better") is True)[:1]
+        for what, point in (("last", points[-1:]), ("best", best)):
             for value, kimg in point:
                 found |= {f"{what}/{name}": value, f"{what}/{name}_kimg": kimg}
     return found
+
+
+def protocols_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The newest protocol of each metric, by the name of its main value."""
+    found = {}
+    for one in records:
+        main = next((key for key in one if _is_value(key)), None)
+        if one.get("protocol") and main is not None:
+            found[main.removeprefix(METRIC)] = one["protocol"]
+    return found
+
+
+def _is_value(key: str) -> bool:
+    return key.startswith(METRIC) and key not in COSTS
 
 
 def _target(node: Any) -> str:

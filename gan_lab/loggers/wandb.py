@@ -14,7 +14,7 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError, first_line
 from gan_lab.engine.clock import Clock
-from gan_lab.loggers.facts import METRIC, named_choices, standing
+from gan_lab.loggers.facts import METRIC, named_choices, protocols_of, standing
 from gan_lab.loggers.wandb_choices import VARIABLES, Choice, check_choices, choose, heard, reason_of
 from gan_lab.storage.environment import git_commit
 from gan_lab.storage.run_folder import RunFolder
@@ -145,9 +145,10 @@ class WandbTracker:
     def _summarize(self) -> None:
         """Keep the last and the best metric in the run's summary, with the protocol under which they hold."""
         records = self.folder.records()
-        protocols = [record["protocol"] for record in records if record.get("protocol")]
+        protocols = protocols_of(records)
         if protocols:
-            self.run.summary.update({**standing(records), "protocol": protocols[-1]})
+            told = next(iter(protocols.values())) if len(protocols) == 1 else protocols
+            self.run.summary.update({**standing(records), "protocol": told})
 
 
 def _imported() -> Any:

@@ -130,7 +130,7 @@ def _download(target: Path) -> InceptionWeights:
         raise WeightsError(
             f"No Inception weights: not in {data}, not at {target}, and the download failed "
             f"({error}); set metrics.weights= to {FULL_FILE}, put it in the folder GAN_LAB_DATA, "
-            "or use metrics=small (metrics.feature=768 also takes a file of the earlier layers alone)."
+            "or use metrics=small (metrics.fid.feature=768 also takes a file of the earlier layers alone)."
         ) from error
     return read_weights(target)
 

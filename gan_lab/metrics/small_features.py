@@ -25,6 +25,7 @@ class SmallFeatures(Extractor):
         device: where the network runs.
     """
 
+    key = "small"
     name = "gan_lab small network, Fashion-MNIST classifier"
     dim = FEATURES
     resize = RESIZE

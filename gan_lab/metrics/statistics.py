@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,23 @@ def fixed_subset(total: int, count: int, *, purpose: str) -> Tensor:
     return torch.randperm(total, generator=generator)[:count].sort().values
 
 
+def rows_kept(count: int, keep: int, *, dim: int) -> int:
+    """How many of `count` feature vectors are kept where `keep` are wished for: all, where they are at most `dim`."""
+    return count if count <= dim else min(keep, count)
+
+
+def fewer_rows(statistics: Statistics, keep: int) -> Statistics:
+    """The same statistics with the rows that they would have if only `keep` had been asked for.
+
+    Fixed subsets of one purpose are parts of each other, so nothing has to be computed again.
+    """
+    if keep == len(statistics.rows):
+        return statistics
+    held = fixed_subset(statistics.count, len(statistics.rows), purpose="rows")
+    wanted = fixed_subset(statistics.count, keep, purpose="rows")
+    return replace(statistics, rows=statistics.rows[torch.searchsorted(held, wanted)])
+
+
 def statistics_of_reals(
     images: ImageSet,
     extractor: Extractor,
@@ -86,7 +103,7 @@ def statistics_of_reals(
             f"{images.name}: split '{images.split}' has {available} images, too few for "
             f"statistics; choose another metrics.split."
         )
-    keep = count if count <= extractor.dim else min(keep, count)
+    keep = rows_kept(count, keep, dim=extractor.dim)
     path = cache_root() / "statistics" / f"{_key(images, extractor, count, keep)}.pt"
     found = _read(path, extractor.dim)
     if found is not None:

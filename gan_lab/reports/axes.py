@@ -79,7 +79,7 @@ def _draw_metric(axis: Any, curve: Curve, style: Mapping[str, Any]) -> None:
     trained = [point for point in points if math.isfinite(point[0]) and point[1] > 0]
     if not trained:
         return
-    best, where = min(trained)
+    best, where = (min if curve.lower_is_better else max)(trained)
     star = {"marker": "*", "markersize": 11, "markeredgecolor": "white", "zorder": 5}
     axis.plot([where], [best], color=style["color"], **star)
 

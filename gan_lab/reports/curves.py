@@ -52,7 +52,9 @@ def draw_curves(
 
     protocols, groups = Protocols(folders), groups_of(folders, over)
     runs = [curves_of(folder, protocols) for folder in folders]
-    wanted = panels_of(panels, {key for curves in runs for key in curves})
+    found = {key: curve for curves in runs for key, curve in curves.items()}
+    higher = [key for key, curve in found.items() if not curve.lower_is_better]
+    wanted = panels_of(panels, found, higher)
     means = [mean_of([runs[i] for i in group.runs]) for group in groups]
     shown = grids_of(folders, groups, grids)[: MOST + 1] if grids else []
     notes = "\n".join(filter(None, (protocols.text(), _about_bands(over))))

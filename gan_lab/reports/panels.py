@@ -36,27 +36,32 @@ PANELS = {
 }
 
 
-def panels_of(names: Sequence[str], keys: Collection[str]) -> list[Panel]:
+def panels_of(
+    names: Sequence[str], keys: Collection[str], higher: Collection[str] = ()
+) -> list[Panel]:
     """The panels that are wished for, all by default; each metric has axes of its own, since their units differ.
 
     Args:
         names: of PANELS, a metric's own name such as fid, or a key of metrics.jsonl such as logits/real.
         keys: that the runs have recorded.
+        higher: those of metrics of which the highest value is the best.
 
     Raises:
         ConfigError: at a name that is none of these.
     """
-    return [panel for name in names or PANELS for panel in _panels(name, keys)]
+    rising = {_metric(key) for key in higher}
+    return [panel for name in names or PANELS for panel in _panels(name, keys, rising)]
 
 
-def _panels(name: str, keys: Collection[str]) -> list[Panel]:
-    metrics = dict.fromkeys(_metric(key) for key in keys if key.startswith(METRIC))
+def _panels(name: str, keys: Collection[str], rising: Collection[str]) -> list[Panel]:
+    found = dict.fromkeys(_metric(key) for key in keys if key.startswith(METRIC))
+    metrics = [metric for metric in found if "/" not in metric]  # others are values by class
     if name == "metric" and metrics:
-        return [_of_metric(metric) for metric in metrics]
+        return [_of_metric(metric, metric in rising) for metric in metrics]
     if name in PANELS:
         return [PANELS[name]]
     if name in metrics:
-        return [_of_metric(name)]
+        return [_of_metric(name, name in rising)]
     if name in keys:
         prefix, _, word = name.rpartition("/")
         return [Panel(name, f"{prefix}/", only=word)]
@@ -68,8 +73,9 @@ def _panels(name: str, keys: Collection[str]) -> list[Panel]:
     raise ConfigError(f"panels={name}: no such panel{near}")
 
 
-def _of_metric(metric: str) -> Panel:
-    return Panel(f"{title_of(metric)} (lower is better)", METRIC, "log", only=metric)
+def _of_metric(metric: str, rises: bool) -> Panel:
+    better = "higher" if rises else "lower"
+    return Panel(f"{title_of(metric)} ({better} is better)", METRIC, "log", only=metric)
 
 
 def _metric(key: str) -> str:

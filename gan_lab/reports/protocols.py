@@ -25,6 +25,16 @@ def identity(protocol: Mapping[str, Any]) -> str:
     return json.dumps(timeless, sort_keys=True)
 
 
+def lower_is_better(protocol: Mapping[str, Any]) -> bool:
+    """Whether the lowest value is the best one under this protocol, which says so where it is not."""
+    return protocol.get("higher_is_better") is not True
+
+
+def direction(protocol: Mapping[str, Any]) -> str:
+    """The same in words."""
+    return f"{'lower' if lower_is_better(protocol) else 'higher'} is better"
+
+
 def describe(protocol: Mapping[str, Any]) -> str:
     """What people ask for first, in one line."""
     get = protocol.get
@@ -34,10 +44,17 @@ def describe(protocol: Mapping[str, Any]) -> str:
         f"{_count(get('num_samples'))} samples" if get("num_samples") else "",
         f"{_count(get('num_reals'))} reals of {get('data')}{split}" if get("num_reals") else "",
         f"{get('extractor')}{feature}" if get("extractor") else "",
+        f"classifier right on {_share(get('classifier_accuracy'))} of reals"
+        if get("classifier_accuracy")
+        else "",
         "raw weights" if get("ema") is False else "",
         "batch statistics in the generator" if get("batch_norm") == "batch" else "",
     ]
     return "; ".join(part for part in parts if part) or "protocol not recorded"
+
+
+def _share(value: Any) -> str:
+    return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
 def _count(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gan_lab.engine.clock import KIMG
 from gan_lab.reports.panels import METRIC
-from gan_lab.reports.protocols import NOT_DISTANCES, describe, distances, identity
+from gan_lab.reports.protocols import NOT_DISTANCES, describe, distances, identity, lower_is_better
 from gan_lab.storage.run_folder import RunFolder
 
 MANY_POINTS = 60  # from here on a curve is drawn faint, with its moving average on top
@@ -23,12 +23,14 @@ class Curve:
         kimg: thousands of images seen.
         values: of one run, or means.
         low, high: the smallest and the largest of the runs at each point; empty for a single run.
+        lower_is_better: of a metric.
     """
 
     kimg: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
+    lower_is_better: bool = True
 
 
 Curves = dict[str, Curve]
@@ -70,7 +72,8 @@ def curves_of(folder: RunFolder, protocols: Protocols | None = None) -> Curves:
             if key in NOT_DISTANCES:
                 continue
             name = protocols.name(key, record) if protocols else key
-            curve = curves.setdefault(name, Curve())
+            better = lower_is_better(record.get("protocol") or {})
+            curve = curves.setdefault(name, Curve(lower_is_better=better))
             curve.kimg.append(record.get("images_seen", 0) / KIMG)
             curve.values.append(math.nan if value is None else float(value))
     return curves
@@ -92,6 +95,7 @@ def mean_of(runs: Sequence[Curves]) -> Curves:
             for f in (lambda at: math.fsum(at) / len(at), min, max)
         )
         means[key] = Curve(shared, mean, *((low, high) if len(several) > 1 else ()))
+        means[key].lower_is_better = several[0].lower_is_better
     return means
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gan_lab.reports.distinctions import distinctions, short, text
 from gan_lab.reports.finding import places, standing_of
 from gan_lab.reports.groups import Group, groups_of
-from gan_lab.reports.protocols import describe
+from gan_lab.reports.protocols import describe, direction, lower_is_better
 from gan_lab.reports.standings import Standing, Table, tables_of, title_of
 from gan_lab.storage.run_folder import RunFolder
 
@@ -40,7 +40,7 @@ class Row:
         label: its differing options in short, or its name.
         options: those by their full names.
         places: folders of its runs, as seen from the folder that holds all.
-        last, best: values at the end, and the lowest of each run.
+        last, best: values at the end, and the best of each run.
         kimg, best_kimg: from the least to the most of the runs.
         state: how they ended.
     """
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A ranking by one metric under one protocol, best first; lower is better."""
+    """A ranking by one metric under one protocol, best first."""
 
     metric: str
     protocol: dict[str, Any]
@@ -105,7 +105,10 @@ def compared(runs: Sequence[RunFolder], over: Collection[str] = ()) -> Compariso
             for group in groups
             if any(i in found for i in group.runs)
         ]
-        rows.sort(key=lambda row: (not row.kimg[0], math.isnan(row.last.mean), row.last.mean))
+        sign = 1 if lower_is_better(table.protocol) else -1
+        rows.sort(
+            key=lambda row: (not row.kimg[0], math.isnan(row.last.mean), sign * row.last.mean)
+        )
         sheets.append(Sheet(table.metric, table.protocol, rows))
         measured |= set(found)
     told = [text(options) for options in short(distinctions(runs))]
@@ -158,7 +161,7 @@ def _why_several(tables: Sequence[Table]) -> str:
 
 def heading(sheet: Sheet, over: Sequence[str]) -> str:
     """What a table shows, in one line."""
-    said = f"{sheet.title}, lower is better: {describe(sheet.protocol)}"
+    said = f"{sheet.title}, {direction(sheet.protocol)}: {describe(sheet.protocol)}"
     if over:
         said += f"; mean and standard deviation (n - 1) over {', '.join(over)}"
     return said

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_lab.engine.clock import KIMG
-from gan_lab.reports.protocols import distances, identity
+from gan_lab.reports.protocols import distances, identity, lower_is_better
 from gan_lab.storage.run_folder import RunFolder
 
 
@@ -48,12 +48,14 @@ def tables_of(runs: Sequence[RunFolder]) -> list[Table]:
             points.setdefault(key, []).append((number, record.get("images_seen", 0) / KIMG))
         for key, pairs in points.items():
             finite = [pair for pair in pairs if math.isfinite(pair[0]) and pair[1] > 0]
-            best, where = min(finite, default=(math.nan, math.nan))
+            first = min if lower_is_better(tables[key].protocol) else max
+            best, where = first(finite, default=(math.nan, math.nan))
             last, kimg = pairs[-1]
             tables[key].results.append(Standing(index, last, best, where, kimg))
     for table in tables.values():
+        sign = 1 if lower_is_better(table.protocol) else -1
         # A run that was measured before its first round alone must not win.
-        table.results.sort(key=lambda one: (not one.kimg, math.isnan(one.last), one.last))
+        table.results.sort(key=lambda one: (not one.kimg, math.isnan(one.last), sign * one.last))
     return list(tables.values())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gan_lab.reports.distinctions import short, text
+from gan_lab.reports.protocols import lower_is_better
 from gan_lab.reports.sheets import Comparison, Row, Sheet, Spread, cut, heading
 
 WIDEST = 70  # characters of a text table's column
@@ -75,7 +76,7 @@ def as_json(found: Comparison) -> str:
     tables = [
         {
             "metric": _key(sheet),
-            "lower_is_better": True,
+            "lower_is_better": lower_is_better(sheet.protocol),
             "protocol": sheet.protocol,
             "over": list(found.over),
             "rows": [{"rank": rank, **_plain_row(row)} for rank, row in enumerate(sheet.rows, 1)],

@@ -1,4 +1,4 @@
-"""The images that a run trains on, and the metric that measures against them."""
+"""The images that a run trains on, and the metrics that measure against them."""
 
 from __future__ import annotations
 
@@ -79,18 +79,19 @@ def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageDat
     )
 
 
-def prepare_metric(game: Any, source: Any, metric: Any, *, device: str) -> float:
-    """Find weights, compute statistics of the reals, find how many seconds an evaluation will take.
+def prepare_metrics(game: Any, source: Any, metrics: Any, *, device: str) -> dict[str, float]:
+    """Find weights, compute statistics of the reals, find how many seconds scoring by each metric will take.
 
     Raises:
-        ConfigError: if an evaluation would take too long.
+        ConfigError: if a metric needs what the game or the data lacks, or an evaluation would take too long.
     """
     place = torch.device(device)
-    metric.prepare(source, place)
-    about = metric.about_reals if metric.split != source.splits[0] else ()
-    for note in (*about, *metric.notes):
+    metrics.prepare(source, place)
+    about = metrics.about_reals if metrics.conditions.split != source.splits[0] else ()
+    for note in (*about, *metrics.notes):
         log.info(note)
     sampler = Sampler(game.to(place), game.averaged_networks())
-    seconds = metric.estimate_seconds(sampler)
-    refuse_endless(metric.num_samples, seconds=seconds, max_days=metric.max_days)
-    return float(seconds)
+    seconds: dict[str, float] = metrics.estimate_seconds(sampler)
+    whole = sum(seconds.values())
+    refuse_endless(metrics.num_samples, seconds=whole, max_days=metrics.conditions.max_days)
+    return seconds

@@ -80,11 +80,17 @@ def _refuse_in_a_sweep(plain: dict[str, Any], hydra: Any) -> None:
             "processes, and each would run the whole sweep; leave the launcher out, and each job starts its own."
         )
     searches = OmegaConf.select(hydra, "sweeper.direction") is not None
-    if searches and lookup(plain, "metrics._target_") is None:
+    if searches and not _chosen(plain):
         raise ConfigError(
             "metrics=none: this sweeper looks for the options with the lowest metric; "
             "choose one, such as metrics=small."
         )
+
+
+def _chosen(plain: dict[str, Any]) -> list[str]:
+    """Names of the metrics that are chosen."""
+    nodes = plain.get("metrics") or {}
+    return [name for name, node in nodes.items() if isinstance(node, dict) and node.get("_target_")]
 
 
 def _failed(error: Exception, command: Command, folder: Path, on_error: str | None) -> float:

@@ -12,12 +12,12 @@ from gan_lab.storage.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Metric:
-    """A run's evaluations by one metric, lower being better.
+    """A run's evaluations by one metric.
 
     Attributes:
         name: such as small_frechet.
         last: the value at the end.
-        best: the lowest value after training began.
+        best: the best value after training began.
         best_kimg: thousands of images seen when it was found.
     """
 
@@ -46,10 +46,12 @@ class TrainedRun:
 
 
 def outcome_of(folder: Path) -> TrainedRun:
-    """What a run folder tells of its run; of several metrics or protocols the one that was measured last."""
+    """What a run folder tells of its run: the metric that ranks, of several protocols the one measured last."""
     tables = tables_of([RunFolder(folder)])
     if not tables:
         return TrainedRun(folder, None)
+    ranking = RunFolder(folder).read_status().get("ranked_by")
+    tables = [one for one in tables if one.metric == ranking] or tables
     table = max(reversed(tables), key=lambda one: one.results[0].kimg)
     (result,) = table.results
     name = table.metric.removeprefix("metric/")

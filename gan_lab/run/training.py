@@ -25,7 +25,7 @@ from gan_lab.run.asked import Asked
 from gan_lab.run.beginning import begin
 from gan_lab.run.callbacks import make_callbacks
 from gan_lab.run.going_on import drop_what_came_later, go_on, restore
-from gan_lab.run.images import load_images, plain_facts, prepare_metric, stream
+from gan_lab.run.images import load_images, plain_facts, prepare_metrics, stream
 from gan_lab.run.opening import note_environment, noting_a_failure, open_folder
 from gan_lab.run.resuming import run_to_resume
 from gan_lab.run.rounds import play_rounds
@@ -104,7 +104,7 @@ class _Stages:
         self.machine.apply()
         with sharing(asked.party()) as self.threads:
             if not asked.first:
-                parts.metric = None
+                parts.metrics = None
                 return self.train(parts)
             self.asked = open_folder(asked, self.conversation)
             note_environment(asked.folder, self.machine, self.threads)
@@ -112,7 +112,8 @@ class _Stages:
                 log.info(f"Not used by the chosen parts: {', '.join(parts.dropped)}.")
             with noting_a_failure(asked.folder), enough_memory():
                 result = self.train(parts)
-            asked.folder.write_status(state="finished", metric=result.metric)
+            ranked = {"ranked_by": key} if (key := self.run.scores.key) else {}
+            asked.folder.write_status(state="finished", metric=result.metric, **ranked)
             return result
 
     def new_state(self) -> RunState:
@@ -169,11 +170,11 @@ class _Stages:
         game, run, state, config = parts.game, self.run, self.state, self.asked.config
         resumed = state is not None
         images = load_images(parts.source, config["data"], run.identity, resumed=resumed)
-        if parts.metric is not None:
-            run.evaluation_seconds = prepare_metric(
-                game, parts.source, parts.metric, device=self.machine.device
+        if parts.metrics is not None:
+            run.evaluation_seconds = prepare_metrics(
+                game, parts.source, parts.metrics, device=self.machine.device
             )
-            run.measure_with(parts.metric)
+            run.measure_with(parts.metrics)
         run.identity["facts"] = plain_facts(parts.source)
         if state is None:
             game.prepare(images)
@@ -181,6 +182,6 @@ class _Stages:
             restore(game, state, wish=config["resume"])
             run.scores.restore(state.get("evaluation") or {})
         data = stream(images, parts.source, config)
-        if parts.metric is not None:
+        if parts.metrics is not None:
             announce_evaluations(run, game.clock, log.info, per_round=data.batch_size)
         play_rounds(self.asked, run, game, data, self.callbacks)

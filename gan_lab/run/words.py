@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from gan_lab.callbacks.base import AfterRound
-from gan_lab.callbacks.forecast import count_evaluations
+from gan_lab.callbacks.forecast import evaluations_by_metric
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.common.commands import command
 from gan_lab.common.durations import in_words, slow_evaluations
@@ -40,27 +40,28 @@ def announce_evaluations(run: RunState, clock: Clock, say: Say, *, per_round: in
     """Say what the evaluations will take, before the first round, and what would make that shorter.
 
     Args:
-        run: with the metric, and the seconds that one evaluation is estimated to take.
+        run: with the metrics, and the seconds that scoring by each is estimated to take.
         clock: where the run begins or goes on.
         say: writes a sentence.
         per_round: images of a round.
     """
-    metric, one = run.metric, run.evaluation_seconds
-    assert metric is not None
-    images = clock.images_seen
-    count = int(clock.iteration == 0)
+    metrics, costs = run.metrics, run.evaluation_seconds
+    assert metrics is not None
+    counts = dict.fromkeys(costs, int(clock.iteration == 0))
     if run.stop.max_seconds == math.inf:  # else nobody knows how far it gets
-        count += count_evaluations(
-            run.stop, metric.every_kimg, images_seen=images, per_round=per_round
-        )
-    known = f", all {count:,} of this run about {in_words(one * count)}" if count > 1 else ""
-    say(f"An evaluation of {metric.num_samples:,} samples will take about {in_words(one)}{known}.")
+        for key, coming in evaluations_by_metric(run, clock, per_round=per_round).items():
+            counts[key] += coming
+    one, count = sum(costs.values()), max(counts.values())
+    every = sum(seconds * max(counts[key], 1) for key, seconds in costs.items())
+    known = f", all {count:,} of this run about {in_words(every)}" if count > 1 else ""
+    say(f"An evaluation of {metrics.num_samples:,} samples will take about {in_words(one)}{known}.")
+    dearest = max(costs, key=lambda key: costs[key])
     instead = (
         "metrics.every_kimg=0 evaluates at the ends only"
-        if metric.key.endswith("small_frechet")
+        if dearest.endswith("small_frechet")
         else "metrics=small takes seconds"
     )
-    warning = slow_evaluations(one * max(count, 1), num_samples=metric.num_samples, instead=instead)
+    warning = slow_evaluations(every, num_samples=metrics.num_samples, instead=instead)
     if warning:
         say(f"Warning: {warning}")
 

@@ -31,6 +31,8 @@ from ordinary import make_ordinary
 from gan_lab.data.stream.sampler import Batches
 from gan_lab.generation.sampling import Sampler
 from gan_lab.metrics.fid import Fid
+from gan_lab.metrics.together import Metrics
+from gan_lab.metrics.views import Conditions
 from gan_lab.process.machine import Machine
 
 MODES = {
@@ -167,11 +169,12 @@ def evaluation(device: torch.device, count: int, folder: Path) -> dict:
     os.environ["GAN_LAB_CACHE"] = str(folder)
     reals = 4096 if device.type == "cuda" else count
     drawn_weights(folder)
-    metric = Fid(num_samples=count, num_reals=reals, weights=str(folder / "drawn.pth"))
-    metric.prepare(Noise(), device)
+    conditions = Conditions(num_reals=reals, weights=str(folder / "drawn.pth"))
+    metrics = Metrics([Fid(num_samples=count)], conditions)
+    metrics.prepare(Noise(), device)
     game = game_of("dcgan_64").to(device)
-    score = metric.score(Sampler(game, game.averaged_networks(), batch_norm="running"))
-    return {"images": count, "batch": metric.batch_size, "seconds": score.seconds}
+    found = metrics.score(Sampler(game, game.averaged_networks(), batch_norm="running"))
+    return {"images": count, "batch": metrics.batch_size, "seconds": found[metrics.key].seconds}
 
 
 def main() -> None:

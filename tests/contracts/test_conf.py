@@ -108,7 +108,7 @@ def test_headers_cite_the_paper(file):
     assert PAPER.search(header), "the header names the paper: arXiv number, or author and year"
 
 
-@pytest.mark.parametrize("group", ["penalty", "auxiliary", "logger"])
+@pytest.mark.parametrize("group", ["penalty", "auxiliary", "metrics", "logger"])
 def test_parts_of_which_several_are_chosen_have_places_of_their_own(group):
     for name in Groups().choices(group):
         if name == "none":
@@ -147,7 +147,7 @@ def is_part(module: str, class_: type) -> bool:
     if package == "latents":
         return "from_normal" in own and not getattr(class_, "_is_protocol", False)
     if package == "metrics":
-        return issubclass(class_, Metric) and class_ is not Metric
+        return issubclass(class_, Metric) and "key" in vars(class_)
     if package == "data":
         return callable(getattr(class_, "load", None)) and hasattr(class_, "splits")
     if package == "loggers":

@@ -45,7 +45,7 @@ ROOMS = {
     ),
     "engine": ({"torch"} | LIGHTNING, {"common"}),
     "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
-    "assembly": ({"torch"}, {"common", "process", "config", "networks", "engine"}),
+    "assembly": ({"torch"}, {"common", "process", "config", "networks", "metrics", "engine"}),
     "generation": (
         {"torch"} | ONNX,
         {"common", "process", "storage", "config", "latents", "networks", "engine", "assembly"},
@@ -105,7 +105,7 @@ LIGHT = [
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
     "config/permission.py", "config/choices.py", "config/types.py", "config/lightning.py", "storage/links.py",
     "storage/origin.py", "config/seeds.py", "config/composed.py", "config/help.py", "config/sweeps.py",
-    "config/candidates.py", "interpolate.py", "timelapse.py",
+    "config/candidates.py", "config/older.py", "interpolate.py", "timelapse.py",
 ]  # fmt: skip
 
 

@@ -11,12 +11,9 @@ from gan_lab.assembly.build import build_trackers
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.groups import Groups
 from gan_lab.config.resume import Command
-from gan_lab.metrics.score import Metric
+from gan_lab.metrics.together import Metrics
 from gan_lab.storage.run_folder import RunFolder
 from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed, for_images
-
-# debug=tiny sets these for every metric; metrics=none has no use for them.
-OF_TINY = {"metrics.num_samples", "metrics.num_reals"}
 
 PARTS = [
     *(f"generator={name}" for name in for_images("generator")),
@@ -55,9 +52,9 @@ def check_built(parts, overrides):
         assert set(game.penalties) | set(game.constraints) == names
     players = {spec.name for spec in game.players()}
     assert set(game.options.optimizers) == players == set(PLAYERS)
-    assert (parts.metric is None) == (chosen.get("metrics", "none") == "none")
-    if parts.metric is not None:
-        assert isinstance(parts.metric, Metric)
+    assert (parts.metrics is None) == (chosen.get("metrics", "none") == "none")
+    if parts.metrics is not None:
+        assert isinstance(parts.metrics, Metrics)
     assert parts.source.splits
     assert parts.source.resolution >= 8
     assert parts.source.channels in (1, 3)
@@ -150,7 +147,7 @@ def test_loggers_are_made_for_a_run(logger, tmp_path):
     ],
 )  # fmt: skip
 def test_a_models_numbers_for_a_part_swapped_out_are_dropped_and_named(overrides, dropped):
-    assert set(built(*overrides).dropped) - OF_TINY == dropped
+    assert set(built(*overrides).dropped) == dropped
 
 
 @pytest.mark.parametrize(

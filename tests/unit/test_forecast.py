@@ -15,6 +15,7 @@ from gan_lab.common.durations import in_words, slow_evaluations, slow_training
 from gan_lab.engine.clock import Clock
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.metrics.small import SmallFrechet
+from gan_lab.metrics.together import Metrics
 from gan_lab.run.words import announce_evaluations
 from gan_lab.storage.run_folder import RunFolder
 from tests.conftest import batches, dcgan, play_rounds
@@ -60,7 +61,8 @@ def test_the_count_follows_rounds_too_and_time_alone_tells_nothing():
 
 def test_the_whole_run_is_training_and_evaluations(tmp_path):
     run = run_of(tmp_path, max_kimg=200)
-    run.metric, run.evaluation_seconds = SmallFrechet(every_kimg=10), 30.0
+    run.metrics = Metrics([SmallFrechet(every_kimg=10)])
+    run.evaluation_seconds = {"metric/small_frechet": 30.0}
     clock = Clock(iteration=100, images_seen=10_000)
     (sentence,) = whole_run(run, clock, 100.0, device="cpu")
     assert sentence == (
@@ -89,7 +91,8 @@ def test_unreasonable_runs_name_two_options():
 
 def test_evaluations_are_announced_before_the_first_round(tmp_path):
     run, said = run_of(tmp_path, max_kimg=200), []
-    run.metric, run.evaluation_seconds = SmallFrechet(every_kimg=10, num_samples=50_000), 200.0
+    run.metrics = Metrics([SmallFrechet(every_kimg=10, num_samples=50_000)])
+    run.evaluation_seconds = {"metric/small_frechet": 200.0}
     announce_evaluations(run, Clock(), said.append, per_round=64)
     assert said[0] == (
         "An evaluation of 50,000 samples will take about 3 min, all 21 of this run about 70 min."

@@ -118,7 +118,7 @@ def test_without_weights_and_network_one_sentence_says_what_to_do(monkeypatch, t
         "metrics.weights=",
         "GAN_LAB_DATA",
         "metrics=small",
-        "metrics.feature=768",
+        "metrics.fid.feature=768",
     ):
         assert word in sentence
 
@@ -187,7 +187,7 @@ def test_partial_weights_give_nan_at_2048_and_one_sentence_says_so(partial):
         InceptionFeatures(weights, feature=2048)
     sentence = str(caught.value)
     assert "give NaN at feature 2048 (they end at Mixed_6e)" in sentence
-    assert "metrics.feature=768" in sentence
+    assert "metrics.fid.feature=768" in sentence
     assert "\n" not in sentence
 
 

@@ -15,6 +15,7 @@ from gan_lab.data.sets.fashion_mini import FashionMini
 from gan_lab.metrics.small import SmallFrechet
 from gan_lab.metrics.small_features import WEIGHTS, SmallFeatures
 from gan_lab.metrics.small_network import to_small
+from gan_lab.metrics.views import Conditions
 
 CPU = torch.device("cpu")
 
@@ -42,8 +43,9 @@ def noise(start, count):
 
 
 def prepared(reals, **options):
+    of_all = {key: options.pop(key) for key in ("num_reals", "batch_size") if key in options}
     metric = SmallFrechet(**{"num_samples": 1000, **options})
-    metric.prepare(reals, CPU)
+    metric.prepare(reals, CPU, Conditions(**of_all))
     return metric
 
 

@@ -10,7 +10,7 @@ from functools import wraps
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
-WATCHED = "gan_lab.metrics.score"
+WATCHED = "gan_lab.metrics.together"
 
 
 class Marking(MetaPathFinder):
@@ -25,7 +25,7 @@ class Marking(MetaPathFinder):
 
         def exec_module(module):
             load(module)
-            module.Metric.score = marked(module.Metric.score)
+            module.Metrics.score = marked(module.Metrics.score)
 
         spec.loader.exec_module = exec_module
         return spec
