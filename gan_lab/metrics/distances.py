@@ -20,7 +20,7 @@ SUBSET_SIZE = 1000
 SUBSET_SEED = 0
 
 
-class _Given(nn.Identity):
+class Given(nn.Identity):
     """The feature network torchmetrics asks for, where the features are already there."""
 
     def __init__(self, dim: int) -> None:
@@ -46,7 +46,7 @@ class Frechet:
         self.reals = Gaussian(reals)
         # Not synchronised: whoever scores has all fakes, and other ranks may wait elsewhere.
         self.metric = FrechetInceptionDistance(
-            feature=_Given(self.dim), reset_real_features=False, sync_on_compute=False
+            feature=Given(self.dim), reset_real_features=False, sync_on_compute=False
         )
         self.metric.real_features_sum = reals.total
         self.metric.real_features_cov_sum = reals.outer
@@ -107,7 +107,7 @@ class Kernel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that all features are kept
             self.metric = KernelInceptionDistance(
-                feature=_Given(reals.shape[1]),
+                feature=Given(reals.shape[1]),
                 subsets=self.subsets,
                 subset_size=self.subset_size,
                 reset_real_features=False,

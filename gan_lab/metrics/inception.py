@@ -69,6 +69,7 @@ class InceptionFeatures(Extractor):
         words, self._resize = RESIZES[resize]
         self.resize = f"{words}; grey images repeated to three channels"
         self._dtype = PRECISIONS[precision]
+        self.head = weights.state.get("fc.weight") if feature == 2048 else None  # (1008, 2048)
         self.trunk = _trunk(weights, ENDS[feature])
         self.trunk.to(self.device, self._dtype).to(memory_format=torch.channels_last)
         self._refuse_nan(weights)

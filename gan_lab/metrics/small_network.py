@@ -18,15 +18,19 @@ RESIZE = (
 
 
 class SmallNetwork(nn.Module):
-    """Four convolutions and a linear head, for grey images of 32 x 32 pixels in ten classes.
+    """Four convolutions and a linear head, for images of 32 x 32 pixels.
 
     The features are the last convolution's outputs averaged over their 4 x 4 places, so that they
     still tell how an image is drawn, which the logits of a good classifier no longer do.
+
+    Args:
+        classes: answers of the head.
+        channels: of the images.
     """
 
-    def __init__(self, *, classes: int = 10) -> None:
+    def __init__(self, *, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
-        widths = (1, 16, 32, 64, FEATURES)
+        widths = (channels, 16, 32, 64, FEATURES)
         layers: list[nn.Module] = []
         for stage, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
             stride = 1 if stage == 0 else 2
@@ -39,11 +43,11 @@ class SmallNetwork(nn.Module):
         self.head = nn.Linear(FEATURES, classes)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Map float images (N, 1, 32, 32) in [-1, 1] to features (N, 128)."""
+        """Map float images (N, channels, 32, 32) in [-1, 1] to features (N, 128)."""
         return self.trunk(pixels).mean(dim=(2, 3))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map float images (N, 1, 32, 32) in [-1, 1] to logits (N, classes)."""
+        """Map float images (N, channels, 32, 32) in [-1, 1] to logits (N, classes)."""
         return self.head(self.features(pixels))
 
 
@@ -63,9 +67,14 @@ def to_small(images: Tensor) -> Tensor:
     if images.shape[1] == 3:
         weights = pixels.new_tensor(LUMINANCE).view(1, 3, 1, 1)
         pixels = (pixels * weights).sum(dim=1, keepdim=True)
-    if images.shape[2:] == (28, 28):
+    return to_size(pixels)
+
+
+def to_size(pixels: Tensor) -> Tensor:
+    """Bring float images (N, C, H, W) in [0, 255] to (N, C, 32, 32) in [-1, 1], as `RESIZE` says."""
+    if pixels.shape[2:] == (28, 28):
         pixels = F.pad(pixels, (2, 2, 2, 2))
-    elif images.shape[2:] != (SIZE, SIZE):
+    elif pixels.shape[2:] != (SIZE, SIZE):
         pixels = F.interpolate(
             pixels, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True
         )

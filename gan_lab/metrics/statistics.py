@@ -82,6 +82,7 @@ def statistics_of_reals(
     num_reals: int | None,
     keep: int,
     batch_size: int,
+    label: int | None = None,
 ) -> Statistics:
     """Open the cached statistics, or compute and cache them.
 
@@ -92,29 +93,43 @@ def statistics_of_reals(
         keep: how many features to keep for a kernel distance; all are kept where they are at most
             as many as the features are long.
         batch_size: images at once; does not change the result.
+        label: of a class, whose images alone are taken; None takes those of all.
 
     Raises:
         DataError: if the split has fewer than two images.
     """
-    available = len(images.images)
+    among = _indices(images, label)
+    available = len(among)
     count = available if num_reals is None else min(num_reals, available)
     if count < 2:
         raise DataError(
-            f"{images.name}: split '{images.split}' has {available} images, too few for "
+            f"{images.name}: split '{images.split}' has {available} images{_of_class(images, label)}, too few for "
             f"statistics; choose another metrics.split."
         )
     keep = rows_kept(count, keep, dim=extractor.dim)
-    path = cache_root() / "statistics" / f"{_key(images, extractor, count, keep)}.pt"
+    path = cache_root() / "statistics" / f"{_key(images, extractor, count, keep, label)}.pt"
     found = _read(path, extractor.dim)
     if found is not None:
         return found
-    chosen = fixed_subset(available, count, purpose="reals")
+    chosen = among[fixed_subset(available, count, purpose="reals")]
     statistics = _compute(images.images, chosen, extractor, keep=keep, batch_size=batch_size)
     _write(path, statistics)
     return statistics
 
 
-def _key(images: ImageSet, extractor: Extractor, count: int, keep: int) -> str:
+def _indices(images: ImageSet, label: int | None) -> Tensor:
+    """Places of the images of a class, or of all."""
+    if label is None:
+        return torch.arange(len(images.images))
+    assert images.labels is not None
+    return (images.labels == label).nonzero().flatten()
+
+
+def _of_class(images: ImageSet, label: int | None) -> str:
+    return "" if label is None else f" of the class {images.classes[label]}"
+
+
+def _key(images: ImageSet, extractor: Extractor, count: int, keep: int, label: int | None) -> str:
     parts: Mapping[str, Any] = {
         "format": FORMAT,
         "fingerprint": images.fingerprint,
@@ -122,6 +137,7 @@ def _key(images: ImageSet, extractor: Extractor, count: int, keep: int) -> str:
         "num_reals": count,
         "keep": keep,
         **extractor.identity(),
+        **({} if label is None else {"label": label}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

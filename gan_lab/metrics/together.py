@@ -175,12 +175,7 @@ class Metrics:
                     return None
                 self._show(chosen, sample, at, count, finite=finite)
                 advance(count)
-            values = {
-                one.key: one.compute()
-                if bool(finite[one.key])
-                else dict.fromkeys(one.keys, math.nan)
-                for one in chosen
-            }
+            values = {one.key: _values(one, finite[one.key]) for one in chosen}
         seconds = time.perf_counter() - start
         return {one.key: Score(values[one.key], _protocol(one), seconds) for one in chosen}
 
@@ -242,6 +237,10 @@ def _features(extractor: Extractor, images: Tensor) -> Tensor:
 def _labels(sample: Sample, start: int, count: int) -> Tensor | None:
     ask = getattr(sample, "labels", None)
     return None if ask is None else ask(start, count)
+
+
+def _values(metric: Metric, finite: Tensor) -> dict[str, float]:
+    return metric.compute() if bool(finite) else dict.fromkeys(metric.keys, math.nan)
 
 
 def _protocol(metric: Metric) -> dict[str, Any]:

@@ -133,3 +133,14 @@ class Reals:
         found = self._statistics[key]
         alone = rows_kept(found.count, metric.keep, dim=len(found.total))
         return fewer_rows(found, alone)
+
+    def statistics_of_class(self, metric: Metric, label: int) -> Statistics:
+        """Sums over the features of the reals of one class, at most `num_reals` of them."""
+        return statistics_of_reals(
+            self.images,
+            self.extractor(metric),
+            num_reals=self.conditions.num_reals,
+            keep=0,
+            batch_size=self.batch_size,
+            label=label,
+        )

@@ -52,9 +52,8 @@ def draw_curves(
 
     protocols, groups = Protocols(folders), groups_of(folders, over)
     runs = [curves_of(folder, protocols) for folder in folders]
-    found = {key: curve for curves in runs for key, curve in curves.items()}
-    higher = [key for key, curve in found.items() if not curve.lower_is_better]
-    wanted = panels_of(panels, found, higher)
+    found = {key: curve.lower_is_better for curves in runs for key, curve in curves.items()}
+    wanted = panels_of(panels, found, [key for key, lower in found.items() if not lower])
     means = [mean_of([runs[i] for i in group.runs]) for group in groups]
     shown = grids_of(folders, groups, grids)[: MOST + 1] if grids else []
     notes = "\n".join(filter(None, (protocols.text(), _about_bands(over))))
