@@ -136,12 +136,7 @@ def _trained(
                 pixels = images.images.index_select(0, drawn).to(device).float()
                 labels = images.labels.index_select(0, drawn).to(device)
                 logits = network(to_size(pixels))
-                several = labels.dim() > 1
-                loss = (
-                    F.binary_cross_entropy_with_logits(logits, labels.float())
-                    if several
-                    else F.cross_entropy(logits, labels)
-                )
+                loss = _loss(logits, labels)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -152,6 +147,12 @@ def _trained(
         "network": {name: value.cpu() for name, value in network.state_dict().items()},
         "accuracy": accuracy,
     }
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    if labels.dim() > 1:
+        return F.binary_cross_entropy_with_logits(logits, labels.float())
+    return F.cross_entropy(logits, labels)
 
 
 @torch.no_grad()

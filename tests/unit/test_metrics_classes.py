@@ -43,7 +43,14 @@ class Stripes:
             labels = torch.stack([labels == 0, labels == 1], dim=1).float()
         kept = labels if self.labels else None
         print_of = f"stripes-{split}-{self.several}"
-        return ImageSet("stripes", split, images, kept, CLASSES if self.labels else (), print_of)
+        return ImageSet(
+            "stripes",
+            split,
+            images,
+            kept,
+            CLASSES if self.labels and not self.several else (),
+            print_of,
+        )
 
 
 class Shown:
@@ -60,7 +67,7 @@ class Shown:
 
 
 def accuracy_on(source, **options):
-    metric = Accuracy(**{"num_samples": 90, "train_kimg": 8, **options})
+    metric = Accuracy(**{"num_samples": 90, "train_kimg": 3, **options})
     metric.prepare(source, CPU)
     return metric
 
