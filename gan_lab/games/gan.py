@@ -210,6 +210,8 @@ class GAN(AdversarialModule):
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
         real, fake = play.on_real.logits, play.on_fake.logits
+        for name, value in self.adversarial.notes(real, fake).items():
+            play.note(name, value)
         if chance := self.adversarial.label_flipping:
             real, fake = flipped(real, fake, play.uniform("label_flipping", (play.size,)) < chance)
         return self.adversarial.discriminator(real, fake)

@@ -7,6 +7,7 @@ mean over the batch, shape (), float32, to be minimised. Higher logits mean more
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -37,6 +38,11 @@ class Loss(ABC):
     @abstractmethod
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return what the generator minimises, shape (); real is read only where `needs_real`."""
+
+    def notes(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
+        """Numbers of the discriminator's step by name, shape (), for the `commit` of a module that the loss owns."""
+        del real, fake
+        return {}
 
 
 def flipped(real: Tensor, fake: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,12 +19,22 @@ from gan_lab.losses.adversarial import (
     Wasserstein,
     flipped,
 )
+from gan_lab.losses.balance import BoundaryEquilibrium
 from gan_lab.losses.energy import Energy
 from tests.contracts.walk import built
 
 REAL = np.array([2.0, -0.5, 0.25, 40.0])
 FAKE = np.array([-1.5, 0.75, 3.0, -60.0])
-LOSSES = [Minimax, NonSaturating, LeastSquares, Wasserstein, Hinge, Relativistic, Energy]
+LOSSES = [
+    Minimax,
+    NonSaturating,
+    LeastSquares,
+    Wasserstein,
+    Hinge,
+    Relativistic,
+    Energy,
+    BoundaryEquilibrium,
+]
 
 
 def logits(values: np.ndarray, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -49,6 +59,7 @@ DISCRIMINATOR = {
     Hinge: np.maximum(0, 1 - REAL).mean() + np.maximum(0, 1 + FAKE).mean(),
     Relativistic: -log_sigmoid(REAL - FAKE).mean(),
     Energy: -REAL.mean() + np.maximum(0, 1 + FAKE).mean(),
+    BoundaryEquilibrium: -REAL.mean(),  # fakes do not count at first
 }
 GENERATOR = {
     Minimax: log_sigmoid(-FAKE).mean(),
@@ -58,6 +69,7 @@ GENERATOR = {
     Hinge: -FAKE.mean(),
     Relativistic: -log_sigmoid(FAKE - REAL).mean(),
     Energy: -FAKE.mean(),
+    BoundaryEquilibrium: -FAKE.mean(),
 }
 # d loss / d fake of the generator, per sample, by hand.
 GENERATOR_GRADIENT = {
@@ -67,6 +79,7 @@ GENERATOR_GRADIENT = {
     Wasserstein: np.full(4, -0.25),
     Hinge: np.full(4, -0.25),
     Energy: np.full(4, -0.25),
+    BoundaryEquilibrium: np.full(4, -0.25),
     Relativistic: -sigmoid(REAL - FAKE) / 4,
 }
 
@@ -97,6 +110,8 @@ def test_players_pull_in_opposite_directions(kind: type[Loss]) -> None:
     assert (real.grad < 0).all(), "descent must raise the logits of reals"
     if kind is LeastSquares:  # pulls towards its target 0, from both sides
         assert_close(fake.grad.sign(), fake.detach().sign(), rtol=0, atol=0)
+    elif kind is BoundaryEquilibrium:
+        assert (fake.grad == 0).all(), "k is 0 at first"
     else:
         assert (fake.grad > 0).all(), "descent must lower the logits of fakes"
     fake.grad = None
