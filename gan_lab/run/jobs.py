@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_lab.assembly.build import build_metrics
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.config.command import failed_jobs
 from gan_lab.config.resume import Command, write_command
@@ -34,7 +35,7 @@ def run_job(config: DictConfig) -> float | None:
     """A run under Hydra: single, or one job of a multirun, where a failure does not end the others.
 
     Returns:
-        The metric at the end; infinity for a failed job of a multirun, so that a sweeper can go on.
+        The metric at the end; the worst value for a failed job of a multirun, so that a sweeper can go on.
     """
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
@@ -65,7 +66,14 @@ def run_job(config: DictConfig) -> float | None:
 def _metric(result: Result) -> float | None:
     """What a sweeper is told of a run; a metric that is no number must not win."""
     metric = result.metric
-    return math.inf if metric is not None and math.isnan(metric) else metric
+    return _worst() if metric is not None and math.isnan(metric) else metric
+
+
+def _worst() -> float:
+    """What a sweeper takes for the worst result: it looks for the lowest value, unless told to look for the highest."""
+    hydra: Any = HydraConfig.get()
+    direction = OmegaConf.select(hydra, "sweeper.direction")
+    return -math.inf if "maximize" in str(direction) else math.inf
 
 
 def _refuse_in_a_sweep(plain: dict[str, Any], hydra: Any) -> None:
@@ -79,18 +87,22 @@ def _refuse_in_a_sweep(plain: dict[str, Any], hydra: Any) -> None:
             f"strategy.devices={lookup(plain, 'strategy.devices')} with -m: the launcher has started several "
             "processes, and each would run the whole sweep; leave the launcher out, and each job starts its own."
         )
-    searches = OmegaConf.select(hydra, "sweeper.direction") is not None
-    if searches and not _chosen(plain):
+    direction = OmegaConf.select(hydra, "sweeper.direction")
+    if direction is None:
+        return
+    metrics = build_metrics(plain)
+    if metrics is None:
         raise ConfigError(
-            "metrics=none: this sweeper looks for the options with the lowest metric; "
+            "metrics=none: this sweeper looks for the options with the best metric; "
             "choose one, such as metrics=small."
         )
-
-
-def _chosen(plain: dict[str, Any]) -> list[str]:
-    """Names of the metrics that are chosen."""
-    nodes = plain.get("metrics") or {}
-    return [name for name, node in nodes.items() if isinstance(node, dict) and node.get("_target_")]
+    lower = metrics.ranking.lower_is_better
+    wanted, better = ("minimize", "lower") if lower else ("maximize", "higher")
+    if wanted not in str(direction):
+        raise ConfigError(
+            f"hydra.sweeper.direction={direction}: {metrics.key} ranks here, and {better} is better; "
+            f"set hydra.sweeper.direction={wanted}."
+        )
 
 
 def _failed(error: Exception, command: Command, folder: Path, on_error: str | None) -> float:
@@ -105,7 +117,7 @@ def _failed(error: Exception, command: Command, folder: Path, on_error: str | No
     if on_error == "stop":
         log.info("sweep.on_error=stop: the jobs that were left do not run.")
         raise SystemExit(1) from error
-    return math.inf
+    return _worst()
 
 
 def job_name(hydra: Any) -> str:

@@ -41,7 +41,7 @@ def conclude_sweep(folder: Path) -> list[str]:
 
 
 def best_of(runs: Sequence[RunFolder]) -> list[str]:
-    """Lines on the run with the lowest last value that has not failed, one block for each metric and protocol."""
+    """Lines on the run with the best last value that has not failed, one block for each metric and protocol."""
     lines: list[str] = []
     for table in tables_of(runs):
         good = [one for one in table.results if one.kimg and math.isfinite(one.last)]
