@@ -1,9 +1,9 @@
-"""Train models with labels or codes on real digits, and let an independent classifier say whether they show what is asked.
+"""Train models with labels or codes on real digits; an independent classifier says whether they show what is asked.
 
 python scripts/families.py --root <folder with MNIST> --out docs [--only acgan infogan]
 
 Each runs with narrow networks for the same number of images. Written are class grids, a JSON file with the commands and
-values, and the table of docs/families.md.
+values, and the table of docs/labels.md.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def train(name: str, options: list[str], folder: Path, *, kimg: int, root: str) 
 
 
 def table(rows: list[dict]) -> str:
-    """The table of docs/families.md."""
+    """The table of docs/labels.md."""
     lines = [
         "| model | kimg | small Frechet at 0 | at the end | right class | grid |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -77,6 +77,14 @@ def table(rows: list[dict]) -> str:
             f"| ![{row['model']}](images/mnist-{row['model']}.png) |"
         )
     return "\n".join(lines)
+
+
+def renew(page: Path, content: str) -> None:
+    """Put a table between the page's marks."""
+    marks = r"(<!-- mnist: made by [^>]*-->\n).*?(\n<!-- mnist: end -->)"
+    page.write_text(
+        re.sub(marks, lambda found: f"{found[1]}\n{content}\n{found[2]}", page.read_text(), flags=re.DOTALL)
+    )
 
 
 def main() -> None:
@@ -98,14 +106,7 @@ def main() -> None:
         shutil.copy(grid, arguments.out / "images" / f"mnist-{name}.png")
         rows = [known[name] for name in FAMILIES if name in known]
         store.write_text(json.dumps(rows, indent=1) + "\n")
-        page = arguments.out / "families.md"
-        if page.is_file():
-            text = re.sub(
-                r"(<!-- mnist: made by [^>]*-->\n).*?(\n<!-- mnist: end -->)",
-                lambda found: f"{found[1]}\n{table(rows)}\n{found[2]}",
-                page.read_text(), flags=re.DOTALL,
-            )  # fmt: skip
-            page.write_text(text)
+        renew(arguments.out / "labels.md", table(rows))
 
 
 if __name__ == "__main__":
