@@ -83,7 +83,12 @@ def renew(page: Path, content: str) -> None:
     """Put a table between the page's marks."""
     marks = r"(<!-- mnist: made by [^>]*-->\n).*?(\n<!-- mnist: end -->)"
     page.write_text(
-        re.sub(marks, lambda found: f"{found[1]}\n{content}\n{found[2]}", page.read_text(), flags=re.DOTALL)
+        re.sub(
+            marks,
+            lambda found: f"{found[1]}\n{content}\n{found[2]}",
+            page.read_text(),
+            flags=re.DOTALL,
+        )
     )
 
 
