@@ -135,8 +135,8 @@ class DcganDiscriminator(LabelledDiscriminator):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are the layer at 4 px."""
         features = self.body(self.beside(images, labels))
-        local = features.unflatten(1, (-1, 4, 4))
-        return DiscriminatorOutput(self.head(features, labels), features, local)
+        places = features.unflatten(1, (-1, 4, 4))
+        return DiscriminatorOutput(self.head(features, labels), features, places)
 
 
 def _widths(resolution: int, *, width: int, max_width: int | None) -> list[int]:

@@ -74,7 +74,7 @@ class LabelledDiscriminator(LabelledNetwork):
         labels: "none", "beside" or "projection".
         label_dim: as of `LabelledNetwork`.
         feature_dim: entries of its features, which parts made later may ask for.
-        local_dim: channels of its features of places, likewise; None where it has none.
+        local_dim: channels of its local features; None where it offers none.
     """
 
     def __init__(
