@@ -132,11 +132,14 @@ def wgan_gp(*, width=8, networks=None, n_critic=5, **options):
 
 
 def batches(size=16, channels=1, resolution=32, seed=0):
-    """An endless stream of noise images in [-1, 1], a pure function of the seed."""
-    generator = torch.Generator().manual_seed(seed)
+    """An endless stream of noise images in [-1, 1] of ten classes, a pure function of the seed."""
+    generator, labels = (torch.Generator().manual_seed(seed) for _ in range(2))
     while True:
         shape = (size, channels, resolution, resolution)
-        yield {"images": torch.rand(shape, generator=generator) * 2 - 1}
+        yield {
+            "images": torch.rand(shape, generator=generator) * 2 - 1,
+            "labels": torch.randint(10, (size,), generator=labels),
+        }
 
 
 def play_rounds(game, stream, rounds):

@@ -11,11 +11,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range
+from gan_lab.networks.labelled import LabelledDiscriminator, LabelledNetwork
 from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.output import DiscriminatorOutput
 
 
-class MlpGenerator(nn.Module):
+class MlpGenerator(LabelledNetwork):
     """z -> width -> width -> pixels with ReLU between and tanh at the end.
 
     Args:
@@ -23,15 +24,24 @@ class MlpGenerator(nn.Module):
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 100.
         width: units of each of the two hidden layers, >= 1.
+        labels: none or beside (they are more entries of z, arXiv:1411.1784).
+        label_dim: number of the data's classes or attributes.
     """
 
     def __init__(
-        self, *, resolution: int, channels: int, latent_dim: int, width: int = 1200
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        latent_dim: int,
+        width: int = 1200,
+        labels: str = "none",
+        label_dim: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(labels, ways=("beside",), label_dim=label_dim)
         in_range("width", width, low=1)
         self.layers = nn.Sequential(
-            _linear(latent_dim, width, bound=0.05),
+            _linear(latent_dim + self.beside_dim, width, bound=0.05),
             nn.ReLU(),
             _linear(width, width, bound=0.05),
             nn.ReLU(),
@@ -40,12 +50,12 @@ class MlpGenerator(nn.Module):
             nn.Unflatten(1, (channels, resolution, resolution)),
         )
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map z (N, latent_dim) to images (N, channels, resolution, resolution) in [-1, 1]."""
-        return self.layers(z)
+        return self.layers(self.beside(z, labels))
 
 
-class MlpDiscriminator(nn.Module):
+class MlpDiscriminator(LabelledDiscriminator):
     """pixels -> maxout -> maxout -> logit, with dropout before each layer.
 
     Args:
@@ -55,6 +65,9 @@ class MlpDiscriminator(nn.Module):
         pieces: linear functions each unit takes the maximum of, >= 1.
         dropout: chance that a hidden unit is dropped, [0, 1).
         input_dropout: chance that a pixel is dropped (set to 0, mid-grey), [0, 1).
+        labels: none, beside (they are more pixels, arXiv:1411.1784) or projection
+            (arXiv:1802.05637, eq. 3).
+        label_dim: number of the data's classes or attributes.
     """
 
     def __init__(
@@ -66,8 +79,10 @@ class MlpDiscriminator(nn.Module):
         pieces: int = 5,
         dropout: float = 0.5,
         input_dropout: float = 0.2,
+        labels: str = "none",
+        label_dim: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(labels, label_dim=label_dim, feature_dim=width)
         in_range("width", width, low=1)
         in_range("pieces", pieces, low=1)
         in_range("dropout", dropout, low=0, below=1)
@@ -75,17 +90,19 @@ class MlpDiscriminator(nn.Module):
         self.body = nn.Sequential(
             nn.Flatten(),
             nn.Dropout(input_dropout),
-            Maxout(channels * resolution**2, width, pieces=pieces),
+            Maxout(channels * resolution**2 + self.beside_dim, width, pieces=pieces),
             nn.Dropout(dropout),
             Maxout(width, width, pieces=pieces),
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = _init(LogitHead(width), bound=0.005)
+        self.head = LogitHead(width, self.label_dim_if("projection"))
+        for layer in self.head.linears():
+            _init(layer, bound=0.005)
 
-    def forward(self, images: Tensor) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are (N, width)."""
-        features = self.body(images)
-        return DiscriminatorOutput(self.head(self.dropout(features)), features)
+        features = self.body(self.beside(images, labels, flat=True))
+        return DiscriminatorOutput(self.head(self.dropout(features), labels), features)
 
 
 class Maxout(nn.Module):
@@ -112,5 +129,6 @@ def _linear(inputs: int, outputs: int, *, bound: float) -> nn.Linear:
 def _init(layer: nn.Linear, *, bound: float) -> nn.Linear:
     """Draw weights U(-bound, bound), pylearn2's `irange`, and biases 0."""
     nn.init.uniform_(layer.weight, -bound, bound)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer

@@ -27,8 +27,8 @@ from tests.contracts.walk import composed, content, files, name_of
 
 # What build.py gives a constructor by name; never in YAML.
 CONTEXT = {
-    "generator": {"resolution", "channels", "latent_dim", "vocab_size", "length"},
-    "discriminator": {"resolution", "channels", "vocab_size", "length"},
+    "generator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
+    "discriminator": {"resolution", "channels", "label_dim", "vocab_size", "length"},
     "auxiliary": {"feature_dim", "local_dim", "label_dim", "codes"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
