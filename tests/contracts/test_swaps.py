@@ -88,7 +88,7 @@ def test_every_group_is_walked():
     }  # fmt: skip
     from gan_lab.config.groups import Groups
 
-    elsewhere = {"auxiliary", "optimizer", "model", "debug", "experiment", "callbacks"}
+    elsewhere = {"auxiliary", "encoder", "optimizer", "model", "debug", "experiment", "callbacks"}
     assert walked | elsewhere >= set(Groups().names())
 
 

@@ -22,8 +22,10 @@ PLAYERS = ("discriminator", "generator")
 
 
 def for_images(group: str) -> list[str]:
-    """The choices of networks that take pixels; others are for data of another kind."""
-    return [file.stem for file in files(group) if "resolution" in options_of(file)]
+    """The choices of networks that take pixels and no more; others are for data, or games, of another kind."""
+    needed = {"generator": {"resolution", "latent_dim"}, "discriminator": {"resolution"}}[group]
+    facts = {"resolution", "latent_dim"}
+    return [file.stem for file in files(group) if facts & set(options_of(file)) == needed]
 
 
 def options_of(file: Path) -> dict[str, Any]:
