@@ -28,7 +28,8 @@ from tests.contracts.walk import composed, content, files, name_of
 # What build.py gives a constructor by name; never in YAML.
 CONTEXT = {
     "generator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
-    "discriminator": {"resolution", "channels", "label_dim", "vocab_size", "length"},
+    "discriminator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
+    "encoder": {"resolution", "channels", "latent_dim"},
     "auxiliary": {"feature_dim", "local_dim", "label_dim", "codes"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
@@ -38,6 +39,7 @@ BESIDE = {"data": {"batch_size", "device"}}
 PART_GROUPS = (
     "generator",
     "discriminator",
+    "encoder",
     "loss",
     "penalty",
     "auxiliary",
@@ -135,9 +137,10 @@ def is_part(module: str, class_: type) -> bool:
     package = module.split(".")[1]
     own = vars(class_)
     if package == "networks":
-        return issubclass(class_, nn.Module) and class_.__name__.endswith(
-            ("Generator", "Discriminator")
-        )
+        # What several networks share is a base, and asks for no fact of the data.
+        asks = {"resolution", "vocab_size"} & set(inspect.signature(class_).parameters)
+        known = class_.__name__.endswith(("Generator", "Discriminator", "Encoder"))
+        return issubclass(class_, nn.Module) and known and bool(asks)
     if package == "losses":
         return issubclass(class_, Loss) and not inspect.isabstract(class_)
     if package == "penalties":
