@@ -101,7 +101,7 @@ class ResnetDiscriminator(LabelledDiscriminator):
         labels: str = "none",
         label_dim: int | None = None,
     ) -> None:
-        super().__init__(labels, label_dim=label_dim, feature_dim=width)
+        super().__init__(labels, label_dim=label_dim, feature_dim=width, local_dim=width)
         in_range("width", width, low=1)
         one_of("pool", pool, ("mean", "sum"))
         self.pool = pool
@@ -124,7 +124,7 @@ class ResnetDiscriminator(LabelledDiscriminator):
         """Judge images (N, channels, resolution, resolution); features are (N, width)."""
         pixels = self.body(self.beside(images, labels))
         features = pixels.mean(dim=(2, 3)) if self.pool == "mean" else pixels.sum(dim=(2, 3))
-        return DiscriminatorOutput(self.head(features, labels), features)
+        return DiscriminatorOutput(self.head(features, labels), features, pixels)
 
 
 class ResidualBlock(TakesLabels, nn.Module):
