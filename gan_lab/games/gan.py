@@ -253,4 +253,9 @@ class GAN(AdversarialModule):
                 "loss=wasserstein without a Lipschitz constraint: the critic's loss has no lower bound "
                 "(arXiv:1701.07875, section 3); add penalty=[gradient_penalty] or penalty=[weight_clipping]."
             )
+        if self.adversarial.energy and not hasattr(self.discriminator, "reconstruct"):
+            found.append(
+                "loss=energy or began reads an energy >= 0, minus the logit, and this discriminator's logits have no "
+                "upper bound (arXiv:1609.03126, section 2); choose discriminator=autoencoder."
+            )
         return found

@@ -24,11 +24,13 @@ class Loss(ABC):
     Attributes:
         needs_real: the generator's side reads the logits of reals too.
         lipschitz: the theory asks for a Lipschitz discriminator (a penalty or clipping).
+        energy: the theory asks for logits that are minus an energy >= 0, as an autoencoder's error is.
         label_flipping: chance that the discriminator is told the wrong label of an image; the game draws it.
     """
 
     needs_real: ClassVar[bool] = False
     lipschitz: ClassVar[bool] = False
+    energy: ClassVar[bool] = False
     label_flipping: float = 0.0
 
     @abstractmethod

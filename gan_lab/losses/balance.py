@@ -50,6 +50,8 @@ class BoundaryEquilibrium(Loss):
         rate: how fast k moves, >= 0; the paper's lambda_k.
     """
 
+    energy = True
+
     def __init__(self, *, gamma: float = 0.5, rate: float = 0.001) -> None:
         in_range("gamma", gamma, above=0, high=1)
         in_range("rate", rate, low=0)

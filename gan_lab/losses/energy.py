@@ -29,6 +29,8 @@ class Energy(Loss):
         margin: in units of the energy, > 0; fakes of more energy push the discriminator no further.
     """
 
+    energy = True
+
     def __init__(self, *, margin: float = 1.0) -> None:
         in_range("margin", margin, above=0)
         self.margin = margin

@@ -173,7 +173,7 @@ def test_what_the_user_gave_for_no_part_is_an_error(overrides, path):
 
 # Theory -----------------------------------------------------------------------------------------
 
-BATCH_NORM, LIPSCHITZ = "batch normalisation", "Lipschitz"
+BATCH_NORM, LIPSCHITZ, ENERGY = "batch normalisation", "Lipschitz", "energy >= 0"
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,8 @@ BATCH_NORM, LIPSCHITZ = "batch normalisation", "Lipschitz"
         (["penalty=[dragan]", "discriminator=mlp"], []),
         (["penalty=[weight_clipping]"], []),
         (["loss=wasserstein"], [LIPSCHITZ]),
+        (["loss=energy"], [ENERGY]),
+        (["loss=began"], [ENERGY]),
         (["loss=wasserstein", "penalty=[weight_clipping]"], []),
         (["loss=wasserstein", "penalty=[gradient_penalty]"], [BATCH_NORM]),
         (["model=wgan_gp", "penalty=[]"], [LIPSCHITZ]),

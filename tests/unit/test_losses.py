@@ -232,6 +232,7 @@ def test_extreme_logits_stay_finite(kind: type[Loss]) -> None:
 def test_what_the_engine_reads_of_a_loss() -> None:
     assert [kind for kind in LOSSES if kind.needs_real] == [Relativistic]
     assert [kind for kind in LOSSES if kind.lipschitz] == [Wasserstein]
+    assert [kind for kind in LOSSES if kind.energy] == [Energy, BoundaryEquilibrium]
 
 
 @pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares])
