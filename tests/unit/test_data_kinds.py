@@ -20,6 +20,8 @@ from gan_lab.data.sets.text import ASSET, TextFile
 from gan_lab.data.sets.unpaired import Unpaired
 from gan_lab.data.stream.together import batches_of
 from gan_lab.data.vocabulary import SPECIAL, Vocabulary
+from gan_lab.storage.checkpoint import load_checkpoint
+from gan_lab.train import main
 
 CPU = torch.device("cpu")
 
@@ -269,3 +271,36 @@ def test_a_text_that_cannot_be_read_is_refused(tmp_path):
         TextFile(root=str(tmp_path / "none.txt")).load("train")
     with pytest.raises(DataError, match="no line is kept for the split test"):
         TextFile(holdout=0).load("test")
+
+
+# --- what a model cannot take
+
+
+def refused(capsys, *arguments):
+    assert main([*arguments, "debug=tiny", "logger=none", "metrics=none"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return said
+
+
+def test_a_model_is_refused_on_data_that_lacks_what_it_reads(kinds, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = refused(capsys, "data=unpaired", f"data.root={kinds}")
+    assert "reads images, and a batch of this data has images_a and images_b" in said
+    assert "needs images, and this data has none" in refused(capsys, "data=text")
+
+
+def test_a_run_keeps_the_facts_of_its_data(faces, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = [
+        "data=celeba",
+        f"data.root={faces}",
+        "data.labels=[Male,Smiling]",
+        "data.batch_size=4",
+    ]
+    few = ["debug=tiny", "logger=none", "metrics=none", "max_rounds=2"]
+    assert main([*options, *few, "hydra.run.dir=run"]) == 0
+    identity = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["identity"]
+    assert identity["facts"]["classes"] == identity["data"]["classes"] == ["Male", "Smiling"]
+    assert (identity["facts"]["label_dim"], identity["facts"]["columns"]) == (2, ["images"])
+    assert main(["resume=run", "max_rounds=3"]) == 0
