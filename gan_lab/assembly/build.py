@@ -57,11 +57,13 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     machine = choose(config)
     builder = _Builder(config, user_keys)
     source = builder.source()
-    game = builder.game(facts_of(source))
+    facts = facts_of(source)
+    game = builder.game(facts)
     metrics = builder.metrics()
     builder.refuse_unknown()
-    shape = (source.channels, source.resolution, source.resolution)
-    refuse_too_many("samples.num", config["samples"]["num"], shape=shape)
+    if "resolution" in facts:
+        shape = (facts["channels"], facts["resolution"], facts["resolution"])
+        refuse_too_many("samples.num", config["samples"]["num"], shape=shape)
     machine = settle_graphs(machine, game, config, builder.leftovers.dropped)
     game.options = replace(
         game.options,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from gan_lab.data.columns import Column, Pixels
+from gan_lab.data.table import Table
 
 SHOWN = 12  # classes named in a sentence
 
@@ -27,19 +31,20 @@ class About:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
-    """One split of a data set, decoded to bytes of one size.
+class ImageSet(Table):
+    """One split of a data set, decoded to bytes of one size: the columns `images`, `labels` and what stands beside.
 
     Attributes:
         name: the data set, as in `data=celeba`.
         split: "train", "test", ...
         images: uint8, shape (N, C, H, W), in memory or a read-only memory map of the cache: never
             write to it.
-        labels: int64, shape (N,), likewise, or None.
-        classes: names of the labels; empty where there are none.
+        labels: classes, int64 (N,), -1 where one is unknown; or attributes, float32 (N, A) in {0, 1}; or None.
+        classes: names of the classes or attributes; empty where there are none.
         fingerprint: hash of the pixels and labels, so the same images have the same one wherever
             they lie.
         notes: sentences for the user, such as "3,600 of CelebA's 162,770 train images are here."
+        beside: more columns by name, such as the partner of each image.
     """
 
     name: str
@@ -49,6 +54,15 @@ class ImageSet:
     classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    beside: Mapping[str, Column] = field(default_factory=dict)
+
+    records = "images"
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The columns by name."""
+        labels = {} if self.labels is None else {"labels": Column(self.labels)}
+        return {"images": Pixels(self.images), **labels, **self.beside}
 
     def sentences(self) -> list[str]:
         """Return what is to be said of the set at every start: number, size, classes with counts, notes."""
@@ -58,13 +72,22 @@ class ImageSet:
             f"{self.name} ({self.split}): {len(self):,} images, {width}x{height} pixels, {kind}"
         ]
         if self.labels is not None and self.classes:
-            counts = self.labels.bincount(minlength=len(self.classes)).tolist()
-            told.append(_classes(list(zip(self.classes, counts, strict=True))))
+            told.append(_labels(self.labels, self.classes))
         return [*told, *self.notes]
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return self.images.shape[0]
+
+def _labels(labels: Tensor, names: tuple[str, ...]) -> str:
+    """How often each class or attribute occurs."""
+    if labels.ndim == 2:
+        counts = labels.sum(dim=0).int().tolist()
+        shown = ", ".join(f"{name} ({count:,})" for name, count in zip(names, counts, strict=True))
+        return f"{len(names)} attributes: {shown}."
+    known = labels[labels >= 0]
+    counts = known.bincount(minlength=len(names)).tolist()
+    told = _classes(list(zip(names, counts, strict=True)))
+    if len(known) == len(labels):
+        return told
+    return f"Only {len(known):,} of {len(labels):,} images have a label. {told}"
 
 
 def _classes(counts: list[tuple[str, int]]) -> str:

@@ -11,9 +11,10 @@ import torch
 from gan_lab.assembly.build import facts_of
 from gan_lab.common.durations import refuse_endless
 from gan_lab.config.lightning import processes
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.stream.labelled import few_labels
 from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import fitting_batch
+from gan_lab.data.table import SideBySide, Table
 from gan_lab.generation.sampling import Sampler
 from gan_lab.process.progress import phase
 from gan_lab.run.known_data import compare_images, identity_of
@@ -22,22 +23,25 @@ log = logging.getLogger(__name__)
 
 
 def load_images(
-    source: Any, options: Mapping[str, Any], identity: dict[str, Any], *, resumed: bool
-) -> ImageSet:
-    """The images to train on, with what is to be said about them.
+    source: Any, config: Mapping[str, Any], identity: dict[str, Any], *, resumed: bool
+) -> Table | SideBySide:
+    """The data to train on, with what is to be said about it.
 
     Args:
         source: from `assembly/build.py`.
-        options: the section `data`.
+        config: resolved, plain containers.
         identity: what the run keeps of itself; the images' is written into it.
         resumed: whether it must be the one that is there already.
 
     Raises:
-        ConfigError: if they are others than the run was trained on.
-        DataError: if they cannot be read.
+        ConfigError: if it is other data than the run was trained on.
+        DataError: if it cannot be read.
     """
-    with phase("Reading the images"):
-        images: ImageSet = source.load(source.splits[0])
+    options = config["data"]
+    with phase(f"Reading the {getattr(source, 'records', 'images')}"):
+        images: Table | SideBySide = source.load(source.splits[0])
+    if options.get("labelled"):
+        images = few_labels(images, options["labelled"], seed=config["seed"])
     for sentence in images.sentences():
         log.info(sentence)
     if resumed:
@@ -55,8 +59,8 @@ def plain_facts(source: Any) -> dict[str, Any]:
     }
 
 
-def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageData:
-    """The images in the order in which training sees them.
+def stream(images: Table | SideBySide, source: Any, config: Mapping[str, Any]) -> ImageData:
+    """The data in the order in which training sees them.
 
     Where there are fewer than a batch, batches are smaller; config.yaml keeps what was asked for.
 
@@ -68,7 +72,7 @@ def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageDat
     size = fitting_batch(images, wanted, parts=parts)
     if size < wanted:
         log.info(
-            f"There are only {len(images):,} images: a batch holds {size:,} instead of {wanted:,}."
+            f"There are only {len(images):,} {images.records}: a batch holds {size:,} instead of {wanted:,}."
         )
     return ImageData(
         images,
@@ -76,6 +80,7 @@ def stream(images: ImageSet, source: Any, config: Mapping[str, Any]) -> ImageDat
         seed=config["seed"],
         flip=source.flip,
         place=options["device"],
+        balance=options.get("balance", False),
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.table import SideBySide, Table
 
 ACCEPT = "data.changed=accept goes on with what is here"
 
 
-def identity_of(images: ImageSet) -> dict[str, Any]:
+def identity_of(images: Table | SideBySide) -> dict[str, Any]:
     """What a checkpoint keeps of the images, as plain values."""
     return {
         "name": images.name,
@@ -22,7 +22,7 @@ def identity_of(images: ImageSet) -> dict[str, Any]:
     }
 
 
-def compare_images(images: ImageSet, known: Any, *, changed: str) -> list[str]:
+def compare_images(images: Table | SideBySide, known: Any, *, changed: str) -> list[str]:
     """Sentences for the user, where the images differ or it is not known whether they do.
 
     Args:
@@ -38,23 +38,25 @@ def compare_images(images: ImageSet, known: Any, *, changed: str) -> list[str]:
             "The checkpoint does not say on which images it was trained; "
             "whether these are the same is not checked."
         ]
-    difference = _difference(identity_of(images), known)
+    difference = _difference(identity_of(images), known, records=images.records)
     if difference is None:
         return []
     if changed != "accept":
-        raise ConfigError(f"data={images.name}: {difference} Give the images back, or {ACCEPT}.")
+        raise ConfigError(
+            f"data={images.name}: {difference} Give the {images.records} back, or {ACCEPT}."
+        )
     return [
         f"Warning: {difference} The run goes on with what is here, as data.changed=accept says."
     ]
 
 
-def _difference(now: Mapping[str, Any], known: Mapping[str, Any]) -> str | None:
+def _difference(now: Mapping[str, Any], known: Mapping[str, Any], *, records: str) -> str | None:
     if now == known:
         return None
     here = f"here are {now['count']:,} of {now['name']} ({now['split']})"
     count, name, split = (known.get(key) for key in ("count", "name", "split"))
     shown = f"{count:,}" if isinstance(count, int) else count
-    trained = f"The run was trained on {shown} images of {name} ({split})"
+    trained = f"The run was trained on {shown} {records} of {name} ({split})"
     if (now["count"], now["name"], now["split"]) != (count, name, split):
         return f"{trained}, and {here}."
     classes = known.get("classes") or []

@@ -169,7 +169,7 @@ class _Stages:
     def prepare_and_fit(self, parts: Parts) -> None:
         game, run, state, config = parts.game, self.run, self.state, self.asked.config
         resumed = state is not None
-        images = load_images(parts.source, config["data"], run.identity, resumed=resumed)
+        images = load_images(parts.source, config, run.identity, resumed=resumed)
         if parts.metrics is not None:
             run.evaluation_seconds = prepare_metrics(
                 game, parts.source, parts.metrics, device=self.machine.device

@@ -32,7 +32,7 @@ ROOMS = {
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
     "auxiliary": ({"torch"} | TYPING, {"common"}),
-    "data": ({"torch"}, set()),
+    "data": ({"torch", "numpy"}, set()),
     "data.decoding": (DATA, {"common"}),
     "data.cache": (
         DATA | {"platformdirs", "xxhash"}, {"common", "process", "storage", "data", "data.decoding"},

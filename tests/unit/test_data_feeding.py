@@ -16,10 +16,10 @@ import torch
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.data.image_set import ImageSet
+from gan_lab.data.pixels import HostPixels, finished
 from gan_lab.data.stream import placing, sampler
 from gan_lab.data.stream.ahead import Sender, ahead
 from gan_lab.data.stream.order import Order
-from gan_lab.data.stream.pixels import HostPixels, finished
 from gan_lab.data.stream.placing import on_device
 from gan_lab.data.stream.sampler import Batches
 

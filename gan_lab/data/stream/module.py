@@ -6,30 +6,32 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
-from gan_lab.data.image_set import ImageSet
-from gan_lab.data.stream.sampler import Batches
 from gan_lab.data.stream.stretch import Stretches
+from gan_lab.data.stream.together import batches_of
+from gan_lab.data.table import SideBySide, Table
 
 
 class ImageData(LightningDataModule):
-    """Batches of one image set.
+    """Batches of one set, or of several side by side.
 
     Args:
-        images: the set to train on.
-        batch_size: images per round, over all ranks.
+        images: the set to train on, of images or of anything else.
+        batch_size: rows per round and stream, over all ranks.
         seed: of the order and the flips.
         flip: whether half of the images are mirrored.
         place: data.device: where the set lives, see `Batches`.
+        balance: every class equally often.
     """
 
     def __init__(
         self,
-        images: ImageSet,
+        images: Table | SideBySide,
         *,
         batch_size: int,
         seed: int,
         flip: bool,
         place: str = "auto",
+        balance: bool = False,
     ) -> None:
         super().__init__()
         self.images = images
@@ -37,13 +39,14 @@ class ImageData(LightningDataModule):
         self.seed = seed
         self.flip = flip
         self.place = place
+        self.balance = balance
 
     def train_dataloader(self) -> Any:
         """The stream from the module's images_seen on: Lightning's prefetching never moves the clock."""
         trainer = self.trainer
         assert trainer is not None
         module: Any = trainer.lightning_module
-        batches = Batches(
+        batches = batches_of(
             self.images,
             batch_size=self.batch_size,
             seed=self.seed,
@@ -53,5 +56,6 @@ class ImageData(LightningDataModule):
             ranks=trainer.world_size,
             device=trainer.strategy.root_device,
             place=self.place,
+            balance=self.balance,
         )
         return Stretches(batches)

@@ -20,11 +20,15 @@ class Order:
         seed: any integer.
         flip: whether flags are drawn.
         device: where indices and flags are wanted.
+        stream: name of one of several streams side by side, each of which has an order of its own.
     """
 
-    def __init__(self, count: int, *, seed: int, flip: bool, device: torch.device) -> None:
+    def __init__(
+        self, count: int, *, seed: int, flip: bool, device: torch.device, stream: str = ""
+    ) -> None:
         self.count = count
         self.seed = seed
+        self.stream = stream
         self.flip = flip
         self.device = device
         self._epochs: dict[int, tuple[Tensor, Tensor | None]] = {}
@@ -57,22 +61,26 @@ class Order:
 
     def _epoch(self, epoch: int) -> tuple[Tensor, Tensor | None]:
         if epoch not in self._epochs:
-            # The same permutation in either type; the smaller one halves what is held.
-            small = self.count <= torch.iinfo(torch.int32).max
-            order = torch.randperm(
-                self.count,
-                generator=self._generator("order", epoch),
-                dtype=torch.int32 if small else torch.int64,
-            ).to(self.device)
+            order = self.drawn(epoch).to(self.device)
             flags = None
             if self.flip:
-                generator = self._generator("flip", epoch)
+                generator = self.generator("flip", epoch)
                 drawn = torch.randint(0, 2, (self.count,), generator=generator, dtype=torch.uint8)
                 flags = drawn.bool().to(self.device)
             self._epochs[epoch] = order, flags
         return self._epochs[epoch]
 
-    def _generator(self, purpose: str, epoch: int) -> torch.Generator:
+    def drawn(self, epoch: int) -> Tensor:
+        """The rows of an epoch (count,), int32 or int64, on the CPU."""
+        # The same permutation in either type; the smaller one halves what is held.
+        small = self.count <= torch.iinfo(torch.int32).max
+        generator = self.generator("order", epoch)
+        kind = torch.int32 if small else torch.int64
+        return torch.randperm(self.count, generator=generator, dtype=kind)
+
+    def generator(self, purpose: str, epoch: int) -> torch.Generator:
+        """The random numbers of one purpose in one epoch."""
         # A real hash: CPU generators keep 32 bits of a seed, so sums and packed numbers collide.
-        digest = hashlib.sha256(f"{self.seed}/{purpose}/{epoch}".encode()).digest()
+        stream = f"{self.stream}/" if self.stream else ""
+        digest = hashlib.sha256(f"{self.seed}/{stream}{purpose}/{epoch}".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

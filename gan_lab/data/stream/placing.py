@@ -6,17 +6,17 @@ import torch
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import one_of
-from gan_lab.data.image_set import ImageSet
+from gan_lab.data.table import Table
 
 PLACES = ("auto", "cpu", "cuda")
 DEVICE_SHARE = 0.25  # of a GPU's free memory that a set may take unasked
 
 
-def on_device(images: ImageSet, device: torch.device, place: str) -> bool:
+def on_device(table: Table, device: torch.device, place: str) -> bool:
     """Tell whether a set moves to the GPU, once and as a whole.
 
     Args:
-        images: the set.
+        table: the set.
         device: the one that trains.
         place: data.device. "cpu": never; "cuda": always; "auto": where the run is on a GPU of whose
             free memory the set takes at most `DEVICE_SHARE`.
@@ -32,14 +32,14 @@ def on_device(images: ImageSet, device: torch.device, place: str) -> bool:
             return False
         raise ConfigError(
             f"data.device=cuda: this run is on the {device.type}, which has no memory of its own "
-            "to hold the images; set data.device=auto or strategy=gpu."
+            "to hold the data; set data.device=auto or strategy=gpu."
         )
     free, _ = torch.cuda.mem_get_info(device)
     if place == "auto":
-        return images.images.nbytes <= DEVICE_SHARE * free
-    if images.images.nbytes > free:
+        return table.nbytes <= DEVICE_SHARE * free
+    if table.nbytes > free:
         raise ConfigError(
-            f"data.device=cuda: data={images.name} takes {images.images.nbytes / 1e9:.1f} GB and "
+            f"data.device=cuda: data={table.name} takes {table.nbytes / 1e9:.1f} GB and "
             f"{free / 1e9:.1f} GB are free on the GPU; set data.device=cpu or a smaller "
             "data.resolution."
         )

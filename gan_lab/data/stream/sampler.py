@@ -3,74 +3,74 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, DataError
-from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.ahead import Sender, ahead
+from gan_lab.data.stream.balanced import BalancedOrder
 from gan_lab.data.stream.order import Order
-from gan_lab.data.stream.pixels import HostPixels, finished
 from gan_lab.data.stream.placing import on_device
+from gan_lab.data.table import SideBySide, Table
 
 BLOCK = 8  # batches made at once from a set on a GPU: their kernels are launched once for all
 BLOCK_BYTES = 32 * 2**20  # and the most such a block may take as floats
 
 
-def check_enough(images: ImageSet, batch_size: int) -> None:
-    """Raise DataError if a batch would hold an image twice."""
-    if len(images) < batch_size:
+def check_enough(table: Table, batch_size: int) -> None:
+    """Raise DataError if a batch would hold a row twice."""
+    if len(table) < batch_size:
         raise DataError(
-            f"data={images.name}: {len(images):,} images are fewer than one batch of {batch_size:,}; "
-            f"add images or set data.batch_size={fitting_batch(images, batch_size)}."
+            f"data={table.name}: {len(table):,} {table.records} are fewer than one batch of {batch_size:,}; "
+            f"add {table.records} or set data.batch_size={fitting_batch(table, batch_size)}."
         )
 
 
-def fitting_batch(images: ImageSet, wanted: int, *, parts: int = 1) -> int:
-    """The batch size for a set: the wanted one, or the largest that holds no image twice.
+def fitting_batch(table: Table | SideBySide, wanted: int, *, parts: int = 1) -> int:
+    """The batch size for a set: the wanted one, or the largest that holds no row twice.
 
     Args:
-        images: the set.
-        wanted: images per batch.
+        table: the set; of several streams the smallest counts.
+        wanted: rows per batch.
         parts: into which a batch is divided; a smaller one is a power of two times as many.
 
     Raises:
-        DataError: if there are fewer images than parts.
+        DataError: if there are fewer rows than parts.
     """
-    count = len(images)
+    count = len(table)
     if count >= wanted:
         return wanted
     if count < parts:
         raise DataError(
-            f"data={images.name}: {count:,} images are fewer than the {parts} parts of a batch; "
-            "add images, or lower strategy.devices or accumulate."
+            f"data={table.name}: {count:,} {table.records} are fewer than the {parts} parts of a batch; "
+            f"add {table.records}, or lower strategy.devices or accumulate."
         )
     return parts << (count // parts).bit_length() - 1
 
 
 class _Request(NamedTuple):
     position: int
-    pixels: Tensor  # uint8 (n, C, H, W), to be filled
-    mirrored: Tensor | None  # bool (n,)
-    labels: Tensor | None  # int64 (n,)
+    gathered: Mapping[str, Tensor]  # rows of each column, to be filled
+    mirrored: Tensor | None  # bool (n,), to be filled
 
 
 class Batches:
     """Endless batches of a set, shuffled anew each time it was seen once.
 
-    Epoch e is the stream's images e*N .. (e+1)*N-1: a permutation and a choice of mirrored images,
+    Epoch e is the stream's rows e*N .. (e+1)*N-1: a permutation and a choice of mirrored images,
     both drawn from (seed, e) alone. A batch is a window of the stream, which may cross from one
-    epoch into the next, so no image is left over, and starting at an image count continues exactly
+    epoch into the next, so no row is left over, and starting at an image count continues exactly
     there. Rank r takes the r-th slice of each window.
 
-    Every iterator yields {"images": float32 (n, C, H, W) in [-1, 1]}, and "labels", int64 (n,), if
-    the set has them. A batch stays as it is for as long as anything refers to it.
+    Every iterator yields the columns of the set by name, as networks read them: {"images": float32
+    (n, C, H, W) in [-1, 1]}, and "labels", int64 (n,), if the set has them. A batch stays as it is
+    for as long as anything refers to it.
 
     Args:
-        images: the set.
+        table: the set.
         batch_size: images per batch over all ranks.
         seed: any integer.
         flip: mirror half of the images, left to right.
@@ -80,6 +80,8 @@ class Batches:
         device: where batches are wanted.
         place: where the set lives: "cpu", "cuda", or "auto" for a GPU with ample room. On a GPU it
             lies as bytes, moved there once; else a thread gathers the next batch meanwhile.
+        stream: name of one of several streams side by side; it is behind every name in a batch.
+        balance: every class equally often, instead of every row once.
 
     Raises:
         ConfigError: if the batch does not divide among the ranks, or the place cannot be had.
@@ -96,7 +98,7 @@ class Batches:
 
     def __init__(
         self,
-        images: ImageSet,
+        table: Table,
         *,
         batch_size: int,
         seed: int,
@@ -106,8 +108,10 @@ class Batches:
         ranks: int = 1,
         device: torch.device,
         place: str = "auto",
+        stream: str = "",
+        balance: bool = False,
     ) -> None:
-        check_enough(images, batch_size)
+        check_enough(table, batch_size)
         if batch_size % ranks:
             fitting = max(batch_size // ranks, 1) * ranks
             raise ConfigError(
@@ -122,10 +126,14 @@ class Batches:
         self.rank = rank
         self.ranks = ranks
         self.device = torch.device(device)
-        self.resident = on_device(images, self.device, place)
+        self.resident = on_device(table, self.device, place)
         home = self.device if self.resident else torch.device("cpu")
-        self.images = images.images.to(home)
-        self.labels = None if images.labels is None else images.labels.to(home)
+        self.stream = stream
+        self.labels = _classes(table) if balance else None
+        behind = f"_{stream}" if stream else ""
+        self.columns = {f"{name}{behind}": c.to(home) for name, c in table.columns.items()}
+        self.size = len(table)
+        self.home = home
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yield batches for ever, beginning at `start`; iterators share nothing that changes."""
@@ -135,44 +143,44 @@ class Batches:
 
     def _on_host(self) -> Iterator[dict[str, Tensor]]:
         """The CPU gathers, mirrors and scales."""
-        order, pixels = self._order(), HostPixels(self.images, self.count)
+        order = self._order()
+        readers = {name: column.reader(self.count) for name, column in self.columns.items()}
         for position in itertools.count(self.start, self.batch_size):
             rows, mirrored = order.window(position + self.rank * self.count, self.count)
-            labels = None if self.labels is None else torch.index_select(self.labels, 0, rows)
-            yield _batch(pixels.read(rows, mirrored), labels)
+            yield {name: read(rows, mirrored) for name, read in readers.items()}
 
     def _sent(self) -> Iterator[dict[str, Tensor]]:
         """A thread gathers bytes, one batch ahead; the device mirrors and scales."""
         order, sender = self._order(), Sender(self.device)
+        stored = {name: column.values for name, column in self.columns.items()}
 
         def request(position: int) -> _Request:
-            return _Request(
-                position,
-                sender.empty((self.count, *self.images.shape[1:]), torch.uint8),
-                sender.empty((self.count,), torch.bool) if self.flip else None,
-                None if self.labels is None else sender.empty((self.count,), torch.int64),
-            )
+            gathered = {
+                name: sender.empty((self.count, *values.shape[1:]), values.dtype)
+                for name, values in stored.items()
+            }
+            mirrored = sender.empty((self.count,), torch.bool) if self.flip else None
+            return _Request(position, gathered, mirrored)
 
         def gather(wanted: _Request) -> _Request:
             rows, mirrored = order.window(wanted.position + self.rank * self.count, self.count)
-            torch.index_select(self.images, 0, rows, out=wanted.pixels)
+            for name, values in stored.items():
+                torch.index_select(values, 0, rows, out=wanted.gathered[name])
             if wanted.mirrored is not None and mirrored is not None:
                 wanted.mirrored.copy_(mirrored)
-            if wanted.labels is not None and self.labels is not None:
-                torch.index_select(self.labels, 0, rows, out=wanted.labels)
             return wanted
 
         requests = map(request, itertools.count(self.start, self.batch_size))
         for part in ahead(gather, requests):
-            parts = {"pixels": part.pixels, "mirrored": part.mirrored, "labels": part.labels}
-            there = {name: tensor for name, tensor in parts.items() if tensor is not None}
-            sent = dict(zip(there, sender.send(list(there.values()))))
-            yield _batch(finished(sent["pixels"], sent.get("mirrored")), sent.get("labels"))
+            flags = [] if part.mirrored is None else [part.mirrored]
+            sent = sender.send([*part.gathered.values(), *flags])
+            mirrored = sent.pop() if flags else None
+            yield self._finished(dict(zip(self.columns, sent, strict=True)), mirrored)
 
     def _from_device(self) -> Iterator[dict[str, Tensor]]:
         """The device does everything, several batches at once."""
         order = self._order()
-        each = 4 * self.count * self.images[0].numel()
+        each = 4 * self.count * sum(column.values[0].numel() for column in self.columns.values())
         block = max(1, min(BLOCK, BLOCK_BYTES // each))
         shape = (block, self.ranks, self.count)
         for position in itertools.count(self.start, block * self.batch_size):
@@ -180,15 +188,41 @@ class Batches:
             rows = rows.view(shape)[:, self.rank].reshape(-1)
             if mirrored is not None:
                 mirrored = mirrored.view(shape)[:, self.rank].reshape(-1)
-            images = finished(torch.index_select(self.images, 0, rows), mirrored)
-            labels = None if self.labels is None else torch.index_select(self.labels, 0, rows)
-            for index in range(block):
-                part = slice(index * self.count, (index + 1) * self.count)
-                yield _batch(images[part], None if labels is None else labels[part])
+            gathered = {
+                name: torch.index_select(column.values, 0, rows)
+                for name, column in self.columns.items()
+            }
+            whole = self._finished(gathered, mirrored)
+            for begin in range(0, block * self.count, self.count):
+                part = slice(begin, begin + self.count)
+                yield {name: values[part] for name, values in whole.items()}
+
+    def _finished(
+        self, gathered: Mapping[str, Tensor], mirrored: Tensor | None
+    ) -> dict[str, Tensor]:
+        return {
+            name: self.columns[name].finished(values, mirrored) for name, values in gathered.items()
+        }
 
     def _order(self) -> Order:
-        return Order(len(self.images), seed=self.seed, flip=self.flip, device=self.images.device)
+        if self.labels is not None:
+            return BalancedOrder(
+                self.labels, seed=self.seed, flip=self.flip, device=self.home, stream=self.stream
+            )
+        return Order(
+            self.size, seed=self.seed, flip=self.flip, device=self.home, stream=self.stream
+        )
 
 
-def _batch(images: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
-    return {"images": images} if labels is None else {"images": images, "labels": labels}
+def _classes(table: Table) -> Tensor:
+    """The classes to balance.
+
+    Raises:
+        ConfigError: where a table has none, or several labels for a row.
+    """
+    column = table.columns.get("labels")
+    if column is None or column.values.ndim != 1:
+        raise ConfigError(
+            f"data.balance=true: data={table.name} has no classes, one for each row; set data.balance=false."
+        )
+    return column.values
