@@ -59,6 +59,7 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     source = builder.source()
     facts = facts_of(source)
     game = builder.game(facts)
+    _refuse_lacking(game, facts)
     metrics = builder.metrics()
     builder.refuse_unknown()
     if "resolution" in facts:
@@ -75,6 +76,17 @@ def build(config: Mapping[str, Any], user_keys: Collection[str] = ()) -> Parts:
     if machine.device == "cpu" and not machine.compile:
         fast_cpu(game)
     return Parts(game, source, metrics, machine, builder.leftovers.dropped)
+
+
+def _refuse_lacking(game: AdversarialModule, facts: Mapping[str, Any]) -> None:
+    """Refuse data whose batches lack a column that the game's class says it reads."""
+    columns = facts.get("columns")
+    for name in getattr(game, "reads", ()):
+        if columns is not None and name not in columns:
+            raise ConfigError(
+                f"model: reads {name}, and a batch of this data has {' and '.join(columns)}; "
+                "choose other data, such as data=mnist, or a model that reads these."
+            )
 
 
 def _several(annotation: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ImageFacts(Mapping[str, Any]):
-    """Facts of a set of images: resolution, channels, and where it has labels, classes and label_dim.
+    """Facts of a set of images: resolution, channels, columns, and where it has labels, classes and label_dim.
 
     The classes of a folder are known once it is listed, so they are looked for when somebody asks.
 
@@ -16,12 +16,18 @@ class ImageFacts(Mapping[str, Any]):
         resolution: side of the images.
         channels: of the images.
         classes: gives the names of the classes or attributes; none where there are no labels.
+        columns: what a batch has beside labels.
     """
 
     def __init__(
-        self, *, resolution: int, channels: int, classes: Callable[[], tuple[str, ...]]
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        classes: Callable[[], tuple[str, ...]] = tuple,
+        columns: tuple[str, ...] = ("images",),
     ) -> None:
-        self.known = {"resolution": resolution, "channels": channels}
+        self.known = {"resolution": resolution, "channels": channels, "columns": columns}
         self.look = classes
 
     @cached_property

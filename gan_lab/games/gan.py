@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ class GAN(AdversarialModule):
     """
 
     Play = ImagePlay
+    reads: ClassVar[tuple[str, ...]] = ("images",)
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ BLOCK = 64  # images per task: enough to hide the cost of a task, few enough to 
 HOW = {
     "center": "the square at the centre is taken (data.crop=center)",
     "fit": "white is added beside the whole image (data.crop=fit)",
+    "left": "its left half is squeezed",
+    "right": "its right half is squeezed",
     "none": "the whole image is squeezed (data.crop=none)",
 }
 CACHE_BYTES = 2**20  # of decoded images that are resized in one call: what a core's cache holds
@@ -72,12 +74,14 @@ class Files:
         entries: in the order of the images.
         labels: int64, one per entry, or None.
         recipe: what is done to them.
+        beside: labels of any kind, one per entry, that are laid beside the cache instead of kept in it; or None.
     """
 
     tree: Tree
     entries: Sequence[Entry]
     labels: np.ndarray | None
     recipe: Recipe
+    beside: Tensor | None = None
 
     def key(self, about: About) -> str:
         """Hash of all that decides the pixels."""
@@ -110,7 +114,9 @@ def load_files(about: About, files: Files) -> ImageSet:
     def fill(writer: ImageWriter) -> Filled:
         return _decode_all(writer, about.name, files)
 
-    return open_or_build(about, files.key(about), Builder(shape, fill, files.any_opens))
+    return open_or_build(
+        about, files.key(about), Builder(shape, fill, files.any_opens, files.beside)
+    )
 
 
 def _decode_all(writer: ImageWriter, name: str, files: Files) -> Filled:
@@ -138,7 +144,8 @@ def _decode_all(writer: ImageWriter, name: str, files: Files) -> Filled:
         *_enlarged(enlarged, len(kept), size),
     )
     labels = None if files.labels is None else files.labels[kept]
-    return Filled(labels, notes, tuple(unread))
+    left_out = tuple(sorted(set(range(count)) - set(kept)))
+    return Filled(labels, notes, tuple(unread), left_out)
 
 
 def _skipped(bad: Sequence[str], count: int) -> tuple[str, ...]:

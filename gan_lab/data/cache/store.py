@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from platformdirs import user_cache_path
+from torch import Tensor
 
 from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
@@ -37,11 +39,13 @@ class Filled(NamedTuple):
         labels: int64, shape (N,), or None.
         notes: sentences for the user.
         unread: names of files that the system did not give, and may give another time.
+        left_out: places among the rows that might have come of those that did not.
     """
 
     labels: np.ndarray | None
     notes: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    left_out: tuple[int, ...] = ()
 
 
 def cache_root() -> Path:
@@ -69,11 +73,14 @@ class Builder:
         shape: the largest (N, C, H, W) that may come.
         fill: writes the images; called only where there is no cache.
         readable: whether one of the files that could not be read before can be read now.
+        labels: of each row that may come, shape (N, ...); they are laid beside the cache and not kept in it, so that
+            other labels need no other pixels.
     """
 
     shape: tuple[int, int, int, int]
     fill: Callable[[ImageWriter], Filled]
     readable: Callable[[Sequence[str]], bool] = lambda _: False
+    labels: Tensor | None = None
 
 
 def open_or_build(about: About, key: str, builder: Builder) -> ImageSet:
@@ -96,15 +103,28 @@ def open_or_build(about: About, key: str, builder: Builder) -> ImageSet:
     if found is None:
         with _told_for_people(about, folder):
             found = _open_locked(folder, builder)
+    labels, fingerprint = _labels(found, builder)
     return ImageSet(
         name=about.name,
         split=about.split,
         images=found.images,
-        labels=found.labels,
-        classes=about.classes if found.labels is not None else (),
-        fingerprint=found.meta["fingerprint"],
+        labels=labels,
+        classes=about.classes if labels is not None else (),
+        fingerprint=fingerprint,
         notes=(*about.notes, *found.meta["notes"]),
     )
+
+
+def _labels(found: Opened, builder: Builder) -> tuple[Tensor | None, str]:
+    """The labels of the rows that came, from the cache or from beside it, and the fingerprint of all."""
+    fingerprint: str = found.meta["fingerprint"]
+    if builder.labels is None:
+        return found.labels, fingerprint
+    came = torch.ones(len(builder.labels), dtype=torch.bool)
+    came[found.meta.get("left_out", [])] = False
+    labels = builder.labels[came]
+    digest = hashlib.sha256(fingerprint.encode() + labels.numpy().tobytes())
+    return labels, digest.hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -160,7 +180,12 @@ def _usable(folder: Path, builder: Builder, *, speak: bool = False) -> Opened | 
                 f"The cached images in '{folder}' cannot be used ({error}); they are made again."
             )
         return None
-    if found is None or not builder.readable(found.meta["unread"]):
+    if found is None:
+        return None
+    left_out = len(found.meta.get("left_out", []))
+    if builder.labels is not None and len(builder.labels) != len(found.images) + left_out:
+        return None  # made when caches did not say which rows are left out
+    if not builder.readable(found.meta["unread"]):
         return found
     if speak:
         log.info(
@@ -200,6 +225,7 @@ def _write(work: Path, builder: Builder) -> None:
         "fingerprint": digest.hexdigest()[:16],
         "notes": list(filled.notes),
         "unread": list(filled.unread),
+        "left_out": list(filled.left_out),
         "images": writer.record(),
         "labels": labels,
     }

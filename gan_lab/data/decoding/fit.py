@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CROPS = ("center", "fit", "none")
+HALVES = ("left", "right")  # of a picture that holds two images beside each other
 WHITE = 255  # what lies beside a whole image: the colour that transparent pixels are laid on
 
 
@@ -54,7 +55,10 @@ def whole(images: Tensor, resolution: int) -> Tensor:
 
 
 def taken(image: Tensor, crop: str) -> Tensor:
-    """The part of an image (C, H, W) that a crop of `CROPS` keeps."""
+    """The part of an image (C, H, W) that a crop of `CROPS` or `HALVES` keeps."""
+    if crop in HALVES:
+        middle = image.shape[-1] // 2
+        return image[..., :middle] if crop == "left" else image[..., -middle:]
     return centre_square(image) if crop == "center" else image
 
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from torch import Tensor
+
 from gan_lab.common.errors import DataError
 from gan_lab.common.ranges import one_of
 from gan_lab.data.cache.files import Files, Recipe, load_files
 from gan_lab.data.decoding.fit import CROPS
-from gan_lab.data.decoding.tree import scan
+from gan_lab.data.decoding.tree import Tree, scan
 from gan_lab.data.image_set import About, ImageSet
+from gan_lab.data.sets.celeba_labels import LIST, chosen_attributes, classes_of, read_labels
 from gan_lab.data.sets.options import check_split, counted
 from gan_lab.data.sets.photos import Photos
 from gan_lab.data.sets.places import Wanted, locate
@@ -39,7 +42,8 @@ class Celeba(Photos):
     Deep Learning Face Attributes in the Wild, arXiv:1411.7766. Read from torchvision's layout,
     `<root>/celeba/img_align_celeba/` (or its `.zip`) with `list_eval_partition.txt`; without the
     list the official ranges of numbers tell the split. torchvision's own class refuses a part of
-    the set and needs lists that images have no use for. There are no class labels.
+    the set and needs lists that images have no use for. Labels are attributes from list_attr_celeba.txt beside the
+    images, as many as are asked for.
 
     Args:
         root: torchvision's root, the set's own folder, its folder of images or its archive; None
@@ -49,16 +53,20 @@ class Celeba(Photos):
         flip: mirror half of the images.
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
         max_pixels: of one image, before it is resized; a larger one is a bad file.
+        labels: attributes that are labels: one name gives two classes, several give a label of 0s and 1s; None none.
     """
 
     name: ClassVar[str] = "celeba"
     splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test", "all")
 
     crop: str = "center"
+    labels: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of("data.crop", self.crop, CROPS)
+        self.attributes = chosen_attributes(self.labels)
+        self.classes = classes_of(self.attributes)
 
     @property
     def recipe(self) -> Recipe:
@@ -88,8 +96,15 @@ class Celeba(Photos):
                     "choose another split or complete the folder."
                 )
             here = counted(len(tree.entries), TOTALS[split], owner="CelebA", split=split)
-            about = About(self.name, split, notes=(*here, *tree.left_out()))
-            return load_files(about, Files(tree, tree.entries, None, self.recipe))
+            about = About(self.name, split, self.classes, (*here, *tree.left_out()))
+            labels = self._labels(source.images, tree)
+            return load_files(about, Files(tree, tree.entries, None, self.recipe, labels))
+
+    def _labels(self, images: Path, tree: Tree) -> Tensor | None:
+        if not self.attributes:
+            return None
+        files = [entry.name.rpartition("/")[2] for entry in tree.entries]
+        return read_labels(images.absolute().parent / LIST, self.attributes, files=files)
 
 
 def _find(place: Path) -> _Source | None:

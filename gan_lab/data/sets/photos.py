@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from gan_lab.data.cache.files import Recipe
 from gan_lab.data.decoding.decode import MAX_PIXELS
+from gan_lab.data.decoding.fit import HALVES
 from gan_lab.data.facts import ImageFacts
 from gan_lab.data.sets.options import check_options
 
@@ -48,3 +49,7 @@ class Photos:
     def recipe(self) -> Recipe:
         """What is done to every file."""
         return Recipe(self.resolution, self.channels, self.on_error, self.max_pixels)
+
+    def cropped(self, crop: str) -> Recipe:
+        """The recipe with what is done to images that are not square."""
+        return replace(self.recipe, crop=crop, tell_crop=crop not in HALVES)
