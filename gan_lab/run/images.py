@@ -80,7 +80,7 @@ def stream(images: Table | SideBySide, source: Any, config: Mapping[str, Any]) -
         seed=config["seed"],
         flip=source.flip,
         place=options["device"],
-        balance=options.get("balance", False),
+        balance=bool(options.get("balance")),
     )
 
 
