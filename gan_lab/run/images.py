@@ -10,6 +10,7 @@ import torch
 
 from gan_lab.assembly.build import facts_of
 from gan_lab.common.durations import refuse_endless
+from gan_lab.common.errors import ConfigError
 from gan_lab.config.lightning import processes
 from gan_lab.data.stream.labelled import few_labels
 from gan_lab.data.stream.module import ImageData
@@ -41,6 +42,10 @@ def load_images(
     with phase(f"Reading the {getattr(source, 'records', 'images')}"):
         images: Table | SideBySide = source.load(source.splits[0])
     if options.get("labelled"):
+        if options.get("balance"):
+            raise ConfigError(
+                "data.balance=true: would leave out all images without a label, and data.labelled keeps few; set one."
+            )
         images = few_labels(images, options["labelled"], seed=config["seed"])
     for sentence in images.sentences():
         log.info(sentence)
