@@ -63,6 +63,7 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
     model = load(
         options["run"], options["checkpoint"], "cpu", ema=options["ema"], allow_targets=allowed
     )
+    model.require_images("export")
     name = model.checkpoint.stem + ("" if options["ema"] else "-raw") + FORMATS[options["format"]]
     default = model.folder.path / "exported" / name
     out = default if options["out"] is None else user_path(options["out"], "out")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gan_lab.generation.trained import Pretrained
 
 IN_A_ROW = 8  # images of each of several classes, where num is not given
+LINES = ".txt"
 MANY = 4096  # images at once that are counted before they are made
 
 OPTIONS = {
@@ -65,18 +66,14 @@ def job(config: DictConfig) -> None:
 
 
 def save_samples(options: Mapping[str, Any]) -> Path:
-    """Draw samples as conf/sample.yaml describes; return the picture or the folder of them.
+    """Draw samples as conf/sample.yaml describes; return the picture, the folder of them, or the file of lines.
 
     Raises:
         GanLabError: one sentence; samples that were there before are untouched.
     """
     with loading():
-        import torch
-
         from gan_lab.generation.pretrained import load
-        from gan_lab.media.folders import write_folder
-        from gan_lab.media.grids import save_grid
-        from gan_lab.media.images import enlarged
+        from gan_lab.media.pictures import picture_format
 
     seeds = None if options["seeds"] is None else seeds_of(options["seeds"])
     given, single = _target(options)
@@ -84,21 +81,70 @@ def save_samples(options: Mapping[str, Any]) -> Path:
         options["run"], options["checkpoint"], options["device"], ema=options["ema"],
         allow_targets=options.get("allow_targets", ()),
     )  # fmt: skip
+    if model.game.makes == "text":
+        return _save_lines(model, options, seeds)
+    if given is not None and single:
+        picture_format(given)
     # The name of the default says what is in it, so that a file of this name may be renewed.
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
-    scale = options["scale"]
     wanted = _wanted(options, model, seeds)
     _refuse_too_large(options, wanted.count, model, single=single)
     batches = _batches(model, options, seeds, wanted)
     try:
         with phase("Drawing samples", total=wanted.count) as shown:
-            batches = counted(batches, shown)
-            if single:
-                images = torch.cat([batch.cpu() for batch in batches])
-                save_grid(images, out, columns=wanted.columns, scale=scale)
-            else:
-                large = (enlarged(batch, scale) for batch in batches)
-                write_folder(large, out, overwrite=options["overwrite"])
+            _write(counted(batches, shown), out, options, columns=wanted.columns, single=single)
+    except OSError as error:
+        raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
+    return out
+
+
+def _write(
+    batches: Iterator[Tensor],
+    out: Path,
+    options: Mapping[str, Any],
+    *,
+    columns: int | None,
+    single: bool,
+) -> None:
+    """Images as one picture, or as a folder of pictures."""
+    import torch
+
+    from gan_lab.media.folders import write_folder
+    from gan_lab.media.grids import save_grid
+    from gan_lab.media.images import enlarged
+
+    scale = options["scale"]
+    if single:
+        images = torch.cat([batch.cpu() for batch in batches])
+        save_grid(images, out, columns=columns, scale=scale)
+    else:
+        large = (enlarged(batch, scale) for batch in batches)
+        write_folder(large, out, overwrite=options["overwrite"])
+
+
+def _save_lines(model: Pretrained, options: Mapping[str, Any], seeds: Sequence[int] | None) -> Path:
+    """Text: a line for each sample."""
+    import torch
+
+    from gan_lab.engine.asking import Shown
+    from gan_lab.media.lines import lines_of, save_lines
+
+    for key in ("columns", "scale", "truncation", "classes"):
+        if key in user_keys():
+            raise ConfigError(
+                f"{key}={options[key]}: this run's model writes text, which has no {key}; leave it out."
+            )
+    if options["out"] is None:
+        out = model.folder.path / "generated" / f"{Path(_name(options)).stem}{LINES}"
+    else:
+        out = user_path(options["out"], "out")
+        refuse_taken(out, overwrite=options["overwrite"])
+    batches = _batches(model, options, seeds, Shown(options["num"]))
+    try:
+        tokens = torch.cat([batch.cpu() for batch in batches])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        spelling: Any = model.game.spelling
+        save_lines(lines_of(tokens, **spelling), out)
     except OSError as error:
         raise GanLabError(f"out={out}: the samples cannot be written ({error}).") from error
     return out
@@ -166,6 +212,9 @@ def _target(options: Mapping[str, Any]) -> tuple[Path | None, bool]:
     if options["out"] is None:
         return None, True
     out = user_path(options["out"], "out")
+    if out.suffix.lower() == LINES:
+        refuse_taken(out, overwrite=options["overwrite"])
+        return out, True
     if names_a_picture(options["out"]):
         picture_format(out)
         refuse_taken(out, overwrite=options["overwrite"])

@@ -87,8 +87,10 @@ def annotated(kind: Kind, annotation: Any) -> Kind:
         or getattr(annotation, "_is_protocol", False)
     ):
         return kind
-    words = kind.words
+    words, name = kind.words, annotation.__name__
+    named = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
     if kind is _ANY_PART:
-        name = annotation.__name__
-        words = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+        words = named
+    elif name not in words:
+        words = f"{words}, for this model {named}"
     return Kind(words, kind.rooms, lambda found: kind.fits(found) and issubclass(found, annotation))

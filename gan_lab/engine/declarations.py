@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,10 @@ from gan_lab.engine.step import Step
 
 class Declarations(nn.Module):
     """What the engine, the sampler and the commands ask a game for; a game overrides what it has to say."""
+
+    makes: ClassVar[str] = (
+        "images"  # what samples are, which says how files show them: images or text
+    )
 
     def players(self) -> Sequence[PlayerSpec]:
         """Who plays."""

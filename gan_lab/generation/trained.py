@@ -64,6 +64,11 @@ class Pretrained:
         self.generator = ImageGenerator(game, self.networks)
 
     def __repr__(self) -> str:
+        if self.game.makes != "images":
+            return (
+                f"<generator: {self.names['model']} on {self.names['data']} after {self.kimg:,.5g} kimg, "
+                f"{self.game.makes}, {'EMA' if self.ema else 'raw'} weights, {self.checkpoint}>"
+            )
         channels, height, width = self.shape
         colours = {1: "grey", 3: "RGB"}.get(channels, f"of {channels} channels")
         return (
@@ -71,6 +76,17 @@ class Pretrained:
             f"{width} x {height} {colours}, {'EMA' if self.ema else 'raw'} weights, "
             f"{self.latent_dim} {type(latent_of(self.game)).__name__.lower()} latents, {self.checkpoint}>"
         )
+
+    def require_images(self, what: str) -> None:
+        """Refuse what can be done with images only.
+
+        Raises:
+            ConfigError: where this model makes something else.
+        """
+        if self.game.makes != "images":
+            raise ConfigError(
+                f"{what}: is for images, and this run's model makes {self.game.makes}; `sample` shows it."
+            )
 
     @property
     def kimg(self) -> float:
@@ -110,11 +126,13 @@ class Pretrained:
         Raises:
             ConfigError: where the run's latents cannot be truncated.
         """
+        self.require_images("latents")
         in_range("num", n, low=1)
         return self._placed(numbers_of(range(n), self.latent_dim, seed=seed), truncation)
 
     def latents_of(self, seeds: Sequence[int], *, truncation: float | None = None) -> Tensor:
         """The numbers (N, latent_dim) of these seeds, each those of `latents(1, seed=...)`."""
+        self.require_images("seeds")
         in_range("seeds", len(seeds), low=1)
         firsts = [numbers_of([0], self.latent_dim, seed=seed) for seed in seeds]
         return self._placed(torch.cat(firsts), truncation)
@@ -143,6 +161,7 @@ class Pretrained:
         Raises:
             ConfigError: if their shape is another.
         """
+        self.require_images("generate")
         in_range("batch_size", batch_size, low=1)
         numbers, sampler = self._numbers(z), self.sampler(**ask)
         images = []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gan_lab.callbacks.samples import grid_name
+from gan_lab.callbacks.samples import samples_name
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.resume import check_choices, merge
 from gan_lab.config.stored import stored_command, stored_config
@@ -57,13 +57,13 @@ def restore(game: Any, state: Mapping[str, Any], *, wish: str) -> None:
 
 
 def drop_what_came_later(folder: RunFolder, state: Mapping[str, Any]) -> None:
-    """Drop records and grids past the checkpoint: the resumed run makes them again."""
+    """Drop records and samples past the checkpoint: the resumed run makes them again."""
     clock = state["clock"]
     dropped = folder.drop_records_after(
         clock["iteration"], state.get("records"), state.get("waiting_records", ())
     )
     if dropped:
         log.info(f"{dropped} records past the checkpoint were dropped.")
-    for grid in folder.samples.glob("kimg-*.png"):
-        if grid.name > grid_name(clock["images_seen"]):
-            grid.unlink()
+    for shown in folder.samples.glob("kimg-*"):
+        if shown.stem > samples_name(clock["images_seen"]):
+            shown.unlink()

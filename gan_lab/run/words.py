@@ -125,5 +125,5 @@ def accumulation_warning(game: Any) -> list[str]:
 
 
 def newest(folder: Path) -> Path:
-    """The last grid of a folder by name."""
-    return max(folder.glob("kimg-*.png"), default=folder)
+    """The last file of samples of a folder by name."""
+    return max(folder.glob("kimg-*"), default=folder)

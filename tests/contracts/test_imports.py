@@ -37,7 +37,8 @@ ROOMS = {
     "data.cache": (
         DATA | {"platformdirs", "xxhash"}, {"common", "process", "storage", "data", "data.decoding"},
     ),
-    "data.sets": (DATA, {"common", "process", "data", "data.decoding", "data.cache"}),
+    # The oracle's sequences are written by a network of known probabilities.
+    "data.sets": (DATA, {"common", "process", "networks", "data", "data.decoding", "data.cache"}),
     "data.stream": (DATA | LIGHTNING, {"common", "data"}),
     "metrics": (
         {"torch", "torchmetrics", "torch_fidelity", "numpy"},

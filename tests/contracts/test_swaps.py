@@ -13,7 +13,15 @@ from gan_lab.config.groups import Groups
 from gan_lab.config.resume import Command
 from gan_lab.metrics.together import Metrics
 from gan_lab.storage.run_folder import RunFolder
-from tests.contracts.walk import MODELS, PENALTIES, PLAYERS, built, composed, for_images
+from tests.contracts.walk import (
+    MODELS,
+    PENALTIES,
+    PLAYERS,
+    built,
+    composed,
+    for_images,
+    holds_images,
+)
 
 PARTS = [
     *(f"generator={name}" for name in for_images("generator")),
@@ -29,7 +37,7 @@ BESIDE = {
     "latent": Groups().choices("latent"),
     "optimizer@optimizer.generator": Groups().choices("optimizer"),
     "optimizer@optimizer.discriminator": Groups().choices("optimizer")[::-1],
-    "data": Groups().choices("data"),
+    "data": [name for name in Groups().choices("data") if holds_images(name)],
     "metrics": Groups().choices("metrics"),
     "logger": Groups().choices("logger"),
     "strategy": [name for name in Groups().choices("strategy") if name != "gpu"],

@@ -16,7 +16,6 @@ from gan_lab.config.line import override_key
 from gan_lab.train import compose
 
 FAST = ("debug=tiny", "logger=none", "metrics=none", "strategy=cpu")
-MODELS = Groups().choices("model")
 PENALTIES = Groups().choices("penalty")
 PLAYERS = ("discriminator", "generator")
 
@@ -26,6 +25,12 @@ def for_images(group: str) -> list[str]:
     needed = {"generator": {"resolution", "latent_dim"}, "discriminator": {"resolution"}}[group]
     facts = {"resolution", "latent_dim"}
     return [file.stem for file in files(group) if facts & set(options_of(file)) == needed]
+
+
+def holds_images(data: str) -> bool:
+    """Whether the sets of this choice are images."""
+    (file,) = [file for file in files("data") if file.stem == data]
+    return "resolution" in options_of(file)
 
 
 def options_of(file: Path) -> dict[str, Any]:
@@ -63,3 +68,15 @@ def content(file: Path) -> dict[str, Any]:
 def name_of(file: Path) -> str:
     """A file's name in test ids: loss/hinge."""
     return f"{file.parent.name}/{file.stem}"
+
+
+def _makes(model: str) -> str:
+    """What the samples of this model are."""
+    (file,) = [file for file in files("model") if file.stem == model]
+    game = load_target("model", content(file)["model"], kind_of("model"))
+    found: str = getattr(game, "makes")  # noqa: B009 - load_target promises a callable only
+    return found
+
+
+MODELS = [name for name in Groups().choices("model") if _makes(name) == "images"]
+TEXT_MODELS = [name for name in Groups().choices("model") if _makes(name) == "text"]

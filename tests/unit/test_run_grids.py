@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gan_lab.callbacks.samples import spread
+from gan_lab.callbacks.artefacts import spread
 from gan_lab.media.grid_facts import CHUNK, corner, read_samples
 from gan_lab.media.grids import picture_of
 from gan_lab.media.images import to_uint8

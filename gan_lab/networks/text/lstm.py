@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from gan_lab.common.ranges import in_range
 from gan_lab.networks.text.drawing import gumbel_softmax, inverse_cdf
+from gan_lab.networks.text.writer import Writer
 
 State = tuple[Tensor, Tensor]
 
 
-class LstmGenerator(nn.Module):
+class LstmGenerator(Writer):
     """Embedding, LSTM, and a distribution of the next token, from the start to `length` tokens.
 
     Args:
@@ -65,10 +66,6 @@ class LstmGenerator(nn.Module):
         inputs = torch.cat([self._starts(len(tokens)), tokens[:, :-1]], dim=1)
         hidden, _ = self.lstm(self.embedding(inputs))
         return F.log_softmax(self.head(hidden).float(), dim=-1)
-
-    def log_likelihoods(self, tokens: Tensor) -> Tensor:
-        """Log G(tokens[n, t] | tokens[n, :t]), float32 (N, L), of tokens int64 (N, L)."""
-        return self.log_probabilities(tokens).gather(2, tokens.unsqueeze(2)).squeeze(2)
 
     @torch.no_grad()
     def sample(self, uniforms: Tensor, prefix: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gan_lab.networks.text.lstm import LstmGenerator
+from gan_lab.networks.text.writer import Writer
 
 
 def numbers_of(length: int) -> int:
@@ -17,7 +17,7 @@ def numbers_of(length: int) -> int:
 
 @torch.no_grad()
 def action_values(
-    generator: LstmGenerator,
+    generator: Writer,
     reward: Callable[[Tensor], Tensor],
     tokens: Tensor,
     *,
