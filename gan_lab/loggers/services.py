@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.fabric.utilities import rank_zero_only
 
@@ -22,40 +23,63 @@ log = logging.getLogger(__name__)
 STORE = "MLFLOW_TRACKING_URI"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Service:
     """What these trackers have in common. The step is images seen; a resumed run goes on under its id.
 
     Args:
-        choice: the tracker's name, as in `logger=mlflow`.
-        package: to install for it.
+        folder: the run folder.
         identity: plain values kept in checkpoints; the id is among them.
+        config: the composed configuration, plain.
+        command: how the run was asked for.
+        resolved: what every `auto` has become on this machine.
+        name: of the run; None is the folder's name, or the job's options.
+
+    Raises:
+        ConfigError: where the package is missing, or the service refuses.
     """
 
-    def __init__(self, choice: str, package: str, identity: MutableMapping[str, Any]) -> None:
-        self.choice = choice
-        self.package = package
-        self.identity = identity
+    choice: ClassVar[str]  # the tracker's name, as in `logger=mlflow`
+    package: ClassVar[str]  # to install for it
+
+    folder: RunFolder
+    identity: MutableMapping[str, Any]
+    config: Mapping[str, Any]
+    command: Any = None
+    resolved: Mapping[str, Any] | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Begin the run at the service, and tell it what the run is."""
         self.logger: Any = None
+        # Lightning's loggers are silent where a variable such as LOCAL_RANK is left in the environment.
+        vars(rank_zero_only)["rank"] = 0
+        resumed = self.known_id is not None
+        with self._told():
+            self.logger = self.make()
+            self.identity[f"{self.choice}_id"] = self.logger.version
+            if not resumed:  # a service may refuse to change what it was told
+                self.logger.log_hyperparams(self.facts)
+
+    def make(self) -> Any:
+        """The service's logger for Lightning."""
+        raise NotImplementedError
 
     @property
     def known_id(self) -> str | None:
         """The id of the run that is resumed."""
         return self.identity.get(f"{self.choice}_id")
 
-    def start(self, make: Callable[[], Any], facts: Mapping[str, Any]) -> None:
-        """Make Lightning's logger, begin the run there, and tell it what the run is.
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The composed configuration with the names of what was chosen, and what every `auto` has become."""
+        chosen = named_choices(self.config, getattr(self.command, "choices", None))
+        return {**self.config, "chosen": chosen, "resolved": dict(self.resolved or {})}
 
-        Raises:
-            ConfigError: where the package is missing, or the service refuses.
-        """
-        # Lightning's loggers are silent where a variable such as LOCAL_RANK is left in the environment.
-        vars(rank_zero_only)["rank"] = 0
-        resumed = self.known_id is not None
-        with self._told():
-            self.logger = make()
-            self.identity[f"{self.choice}_id"] = self.logger.version
-            if not resumed:  # a service may refuse to change what it was told
-                self.logger.log_hyperparams(dict(facts))
+    @property
+    def shown_name(self) -> str:
+        """The name that was given; else in a multirun the job's options, else the folder's name."""
+        return self.name or getattr(self.command, "name", None) or self.folder.path.resolve().name
 
     def record(self, values: Mapping[str, float], clock: Clock) -> None:
         """Log values with the counters."""
@@ -97,68 +121,43 @@ def _unchanged(variable: str) -> Iterator[None]:
             os.environ[variable] = before
 
 
-def facts_of(
-    config: Mapping[str, Any], command: Any, resolved: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The composed configuration with the names of what was chosen, and what every `auto` has become."""
-    chosen = named_choices(config, getattr(command, "choices", None))
-    return {**config, "chosen": chosen, "resolved": dict(resolved or {})}
-
-
-def run_name(command: Any, folder: RunFolder) -> str:
-    """In a multirun the job's options, else the folder's name."""
-    return getattr(command, "name", None) or folder.path.resolve().name
-
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class MlflowTracker(Service):
     """MLflow: curves, the configuration as parameters, grids and curves as artifacts.
 
     Args:
-        folder: the run folder.
-        identity: plain values kept in checkpoints.
-        config: the composed configuration, plain.
-        command: how the run was asked for.
-        resolved: what every `auto` has become on this machine.
         experiment: of MLflow, which groups runs.
         uri: of the store; None is MLFLOW_TRACKING_URI, or `mlflow.db` in the run folder.
-        name: of the run; None is the folder's name, or the job's options.
         tags: of the run.
     """
 
-    def __init__(
-        self,
-        *,
-        folder: RunFolder,
-        identity: MutableMapping[str, Any],
-        config: Mapping[str, Any],
-        command: Any = None,
-        resolved: Mapping[str, Any] | None = None,
-        experiment: str = "gan_lab",
-        uri: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__("mlflow", "mlflow", identity)
-        place = folder.path.resolve()
-        given = uri or os.environ.get(STORE)
-        pictures = None if given else (place / "mlflow-artifacts").as_uri()
+    choice = package = "mlflow"
 
-        def make() -> Any:
-            from lightning.pytorch.loggers import MLFlowLogger
+    experiment: str = "gan_lab"
+    uri: str | None = None
+    tags: Mapping[str, str] | None = None
 
-            logging.getLogger("mlflow").setLevel(logging.WARNING)
-            log.info("MLflow opens its store; a new one takes some seconds to make.")
-            return MLFlowLogger(
-                experiment_name=experiment,
-                run_name=name or run_name(command, folder),
-                tracking_uri=given or f"sqlite:///{place / 'mlflow.db'}",
-                tags=dict(tags or {}),
-                artifact_location=pictures,
-                run_id=self.known_id,
-            )
-
+    def __post_init__(self) -> None:
+        """Begin the run; the environment stays as it was."""
         with _unchanged(STORE):
-            self.start(make, facts_of(config, command, resolved))
+            super().__post_init__()
+
+    def make(self) -> Any:
+        """Lightning's logger, with a store."""
+        from lightning.pytorch.loggers import MLFlowLogger
+
+        place = self.folder.path.resolve()
+        given = self.uri or os.environ.get(STORE)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        log.info("MLflow opens its store; a new one takes some seconds to make.")
+        return MLFlowLogger(
+            experiment_name=self.experiment,
+            run_name=self.shown_name,
+            tracking_uri=given or f"sqlite:///{place / 'mlflow.db'}",
+            tags=dict(self.tags or {}),
+            artifact_location=None if given else (place / "mlflow-artifacts").as_uri(),
+            run_id=self.known_id,
+        )
 
     def received(self, values: Mapping[str, float], clock: Clock) -> bool:
         """Whether the store has this record, read back from it."""
@@ -171,46 +170,32 @@ class MlflowTracker(Service):
         self.logger.experiment.log_artifact(self.logger.run_id, str(path), key)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class CometTracker(Service):
     """Comet: curves, the configuration, grids. It needs an account: COMET_API_KEY, or `comet login`.
 
     Args:
-        folder: the run folder.
-        identity: plain values kept in checkpoints.
-        config: the composed configuration, plain.
-        command: how the run was asked for.
-        resolved: what every `auto` has become on this machine.
         project: of Comet.
         workspace: of Comet; None is the account's own.
-        name: of the run; None is the folder's name, or the job's options.
     """
 
-    def __init__(
-        self,
-        *,
-        folder: RunFolder,
-        identity: MutableMapping[str, Any],
-        config: Mapping[str, Any],
-        command: Any = None,
-        resolved: Mapping[str, Any] | None = None,
-        project: str = "gan_lab",
-        workspace: str | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__("comet", "comet-ml", identity)
+    choice = "comet"
+    package = "comet-ml"
 
-        def make() -> Any:
-            from lightning.pytorch.loggers import CometLogger
+    project: str = "gan_lab"
+    workspace: str | None = None
 
-            return CometLogger(
-                project=project,
-                workspace=workspace,
-                name=name or run_name(command, folder),
-                experiment_key=self.known_id,
-                mode="get_or_create",
-            )
+    def make(self) -> Any:
+        """Lightning's logger, of a new run or the resumed one."""
+        from lightning.pytorch.loggers import CometLogger
 
-        self.start(make, facts_of(config, command, resolved))
+        return CometLogger(
+            project=self.project,
+            workspace=self.workspace,
+            name=self.shown_name,
+            experiment_key=self.known_id,
+            mode="get_or_create",
+        )
 
     def picture(self, key: str, path: Path, clock: Clock) -> None:
         """Log a PNG file."""
@@ -222,49 +207,36 @@ class CometTracker(Service):
         self.logger.experiment.end()
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AimTracker(Service):
     """Aim, whose package brings its own logger for Lightning: curves, the configuration, grids.
 
     Args:
-        folder: the run folder.
-        identity: plain values kept in checkpoints.
-        config: the composed configuration, plain.
-        command: how the run was asked for.
-        resolved: what every `auto` has become on this machine.
         repo: folder of Aim's records; None is the run folder.
         experiment: of Aim, which groups runs.
-        name: of the run; None is the folder's name, or the job's options.
     """
 
-    def __init__(
-        self,
-        *,
-        folder: RunFolder,
-        identity: MutableMapping[str, Any],
-        config: Mapping[str, Any],
-        command: Any = None,
-        resolved: Mapping[str, Any] | None = None,
-        repo: str | None = None,
-        experiment: str = "gan_lab",
-        name: str | None = None,
-    ) -> None:
-        super().__init__("aim", "aim", identity)
-        place = folder.path.resolve() if repo is None else user_path(repo, "logger.aim.repo")
+    choice = package = "aim"
 
-        def make() -> Any:
-            from aim.pytorch_lightning import AimLogger
+    repo: str | None = None
+    experiment: str = "gan_lab"
 
-            return AimLogger(
-                repo=str(place),
-                experiment=experiment,
-                run_name=name or run_name(command, folder),
-                run_hash=self.known_id,
-                system_tracking_interval=None,
-                log_system_params=False,
-                capture_terminal_logs=False,
-            )
+    def make(self) -> Any:
+        """Aim's logger, without what it would watch by itself."""
+        from aim.pytorch_lightning import AimLogger
 
-        self.start(make, facts_of(config, command, resolved))
+        place = self.folder.path.resolve()
+        if self.repo is not None:
+            place = user_path(self.repo, "logger.aim.repo")
+        return AimLogger(
+            repo=str(place),
+            experiment=self.experiment,
+            run_name=self.shown_name,
+            run_hash=self.known_id,
+            system_tracking_interval=None,
+            log_system_params=False,
+            capture_terminal_logs=False,
+        )
 
     def picture(self, key: str, path: Path, clock: Clock) -> None:
         """Log a PNG file."""
