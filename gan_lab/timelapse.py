@@ -85,7 +85,7 @@ def _chosen(grids: Sequence[Path], most: int) -> list[Path]:
 def _frames(
     grids: Sequence[Path], scale: int | None, done: Callable[[int], object]
 ) -> Iterator[Image.Image]:
-    """The grids' samples with their kimg above them, all of one size."""
+    """The grids' samples in their own pixels, enlarged, with their kimg above them, all of one size."""
     from gan_lab.media.frames import captioned, enlarged_picture, on_white
 
     sizes = [picture.size for picture in map(_opened, grids)]
@@ -98,10 +98,10 @@ def _frames(
 
 
 def _opened(grid: Path) -> Image.Image:
-    from gan_lab.media.grid_facts import read_samples
+    from gan_lab.media.grid_facts import corner, read_samples
 
     try:
-        return read_samples(grid)[0]
+        return corner(*read_samples(grid))
     except OSError as error:
         raise CheckpointError(f"{grid}: cannot be read as a picture; remove it.") from error
 

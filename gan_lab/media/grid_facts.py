@@ -84,17 +84,19 @@ def read_samples(path: str | Path) -> tuple[Image.Image, GridFacts | None]:
     return whole.crop(facts.box), facts
 
 
-def corner(picture: Image.Image, facts: GridFacts | None, *, most: int) -> Image.Image:
+def corner(
+    picture: Image.Image, facts: GridFacts | None, *, most: int | None = None
+) -> Image.Image:
     """The first rows and columns of samples in their own pixels, with one pixel between them.
 
     Args:
         picture: the samples, as `read_samples` returns them.
         facts: likewise; without them the picture stays as it is.
-        most: columns and rows.
+        most: columns and rows; all by default.
     """
     if facts is None:
         return picture
-    columns, rows = min(facts.columns, most), min(facts.rows, most)
+    columns, rows = (min(n, most or n) for n in (facts.columns, facts.rows))
     (width, height), scale = facts.tile, facts.scale
     shown = Image.new("RGB", (columns * (width + 1) - 1, rows * (height + 1) - 1), "white")
     for index in range(rows * columns):

@@ -12,7 +12,7 @@ from gan_lab.reports.axes import GREY, SMALL, draw_panel, palette
 from gan_lab.reports.distinctions import asked_in_short
 from gan_lab.reports.groups import Group, groups_of
 from gan_lab.reports.panels import Panel, panels_of
-from gan_lab.reports.pictures import COLUMNS, MOST, draw_grids, grids_of
+from gan_lab.reports.pictures import COLUMNS, draw_grids, grids_of, that_fit
 from gan_lab.reports.series import Curves, Protocols, curves_of, mean_of
 from gan_lab.storage.files import whole_file
 from gan_lab.storage.run_folder import RunFolder
@@ -55,8 +55,8 @@ def draw_curves(
     found = {key: curve.lower_is_better for curves in runs for key, curve in curves.items()}
     wanted = panels_of(panels, found, [key for key, lower in found.items() if not lower])
     means = [mean_of([runs[i] for i in group.runs]) for group in groups]
-    shown = grids_of(folders, groups, grids)[: MOST + 1] if grids else []
-    notes = "\n".join(filter(None, (protocols.text(), _about_bands(over))))
+    shown, about_grids = that_fit(grids_of(folders, groups, grids)) if grids else ([], "")
+    notes = "\n".join(filter(None, (protocols.text(), _about_bands(over), about_grids)))
     with rc_context(SETTINGS):
         figure = _new_figure()
         upper = _laid_out(figure, wanted, shown, palette(len(groups)), several=len(folders) > 1)

@@ -25,17 +25,19 @@ def distinctions(folders: Sequence[RunFolder]) -> list[Options]:
     """The options in which runs differ, by run: `[{"model": "gan"}, {"model": "wgan"}]`.
 
     What was asked for comes first: `model=wgan` stands for the dozen options it sets. Where that
-    does not tell two runs apart, differing paths of their configurations are added.
+    does not tell two runs apart, the paths in which their configurations differ are added.
     """
     runs = [_Asked(folder) for folder in folders]
     keys = dict.fromkeys(key for run in runs for key in run.keys)
     found = _differing([{key: run.value(key) for key in keys} for run in runs])
-    if len({tuple(one.items()) for one in found}) == len(runs):
-        return found
+    alike: dict[tuple[tuple[str, str], ...], list[_Asked]] = {}
+    for run, one in zip(runs, found, strict=True):
+        alike.setdefault(tuple(one.items()), []).append(run)
     paths = dict.fromkeys(
         path
-        for run in runs[1:]
-        for path, _, _ in differences(runs[0].config, run.config)
+        for first, *others in alike.values()
+        for run in others
+        for path, _, _ in differences(first.config, run.config)
         if path.split(".")[0] not in SILENT
         and path not in keys
         # Another version may lack a path or have a new one: that says nothing about the run.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.reports.distinctions import Options, distinctions, short, text
@@ -22,16 +22,21 @@ class Group:
         options: that tell this group from the others, by their full names.
         label: the same in short, or a name where they are many; never a path.
         shared: how the runs of the group are told apart in short, one text each; empty for a single run.
+        repeats: runs with the same averaged options, such as the seed, as one of the group, which counts for them.
     """
 
     runs: tuple[int, ...]
     options: Options
     label: str
     shared: tuple[str, ...] = ()
+    repeats: Mapping[int, int] = field(default_factory=dict)
 
 
 def groups_of(runs: Sequence[RunFolder], over: Collection[str] = ()) -> list[Group]:
     """One group for each run, or for all runs that differ in nothing but the options `over`.
+
+    Of runs that do not differ in those either, the one that saw most images counts, the last of equals: a seed that was
+    run twice is no second sample.
 
     Args:
         runs: to be compared.
@@ -54,11 +59,31 @@ def groups_of(runs: Sequence[RunFolder], over: Collection[str] = ()) -> list[Gro
     rests = [_without(differing[indices[0]], averaged) for indices in members.values()]
     firsts = [runs[indices[0]] for indices in members.values()]
     called = labels(rests, firsts) if len(rests) > 1 or not over else ["all runs"]
-    told = short([_only(options, averaged) for options in differing])
-    return [
-        Group(tuple(indices), rest, label, tuple(text(told[i]) for i in indices) if over else ())
-        for indices, rest, label in zip(members.values(), rests, called, strict=True)
-    ]
+    told = [text(one) for one in short([_only(options, averaged) for options in differing])]
+    found = []
+    for indices, rest, label in zip(members.values(), rests, called, strict=True):
+        counts = _counting(indices, told, runs) if over else {i: i for i in indices}
+        kept = tuple(i for i in indices if counts[i] == i)
+        shared = tuple(told[i] for i in kept) if over else ()
+        repeats = {i: one for i, one in counts.items() if i != one}
+        found.append(Group(kept, rest, label, shared, repeats))
+    return found
+
+
+def _counting(
+    indices: Sequence[int], told: Sequence[str], runs: Sequence[RunFolder]
+) -> dict[int, int]:
+    """For each run the one that counts: of those told by the same text the last that saw most images."""
+    best: dict[str, int] = {}
+    for index in indices:
+        rival = best.get(told[index])
+        if rival is None or _seen(runs[index]) >= _seen(runs[rival]):
+            best[told[index]] = index
+    return {index: best[told[index]] for index in indices}
+
+
+def _seen(run: RunFolder) -> int:
+    return max((record.get("images_seen", 0) for record in run.records()), default=0)
 
 
 def labels(options: Sequence[Options], runs: Sequence[RunFolder]) -> list[str]:

@@ -65,6 +65,15 @@ def grids_of(runs: Sequence[RunFolder], groups: Sequence[Group], which: str) -> 
     return [*first, *found]
 
 
+def that_fit(found: Sequence[Shown]) -> tuple[list[Shown], str]:
+    """The grids that a figure has room for, the reals always, and a sentence on the others; empty where all fit."""
+    results = [one for one in found if one.group is not None]
+    shown = [one for one in found if one.group is None] + results[:MOST]
+    if len(results) <= MOST:
+        return shown, ""
+    return shown, f"grids: the first {MOST} of {len(results)}, in the order of the ranking"
+
+
 def draw_grids(figure: Any, shown: Sequence[Shown], colors: Sequence[Any], *, columns: int) -> None:
     """Draw grids into a figure or a part of one, their titles in the colours of their curves."""
     axes = [*figure.subplots(-(-len(shown) // columns), columns, squeeze=False).flat]

@@ -78,6 +78,7 @@ class Comparison:
         over: the options that are averaged over.
         unmeasured: differing options in short, place and state of runs without any metric.
         failed: the same with the reason of those that did not finish.
+        repeated: places of runs that are left out, each with that of the run of the same options that counts.
         why_several: why there are several rankings; empty for one.
     """
 
@@ -86,6 +87,7 @@ class Comparison:
     unmeasured: list[tuple[str, str, str]] = field(default_factory=list)
     failed: list[tuple[str, str, str]] = field(default_factory=list)
     why_several: str = ""
+    repeated: list[tuple[str, str]] = field(default_factory=list)
 
 
 def compared(runs: Sequence[RunFolder], over: Collection[str] = ()) -> Comparison:
@@ -118,6 +120,7 @@ def compared(runs: Sequence[RunFolder], over: Collection[str] = ()) -> Compariso
         [(told[i], names[i], s["state"]) for i, s in enumerate(states) if i not in measured],
         [(told[i], names[i], s["reason"]) for i, s in enumerate(states) if s.get("reason")],
         _why_several(tables),
+        [(names[i], names[one]) for group in groups for i, one in group.repeats.items()],
     )
 
 

@@ -36,6 +36,9 @@ def as_text(found: Comparison) -> str:
         parts.append(f"{_heading_of_text(sheet, found)}\n{_align(rows)}")
     if found.why_several:
         parts.append(found.why_several)
+    if found.repeated:
+        lines = [f"{place}: has the options of {counted}" for place, counted in found.repeated]
+        parts.append("Runs that repeat another, and are left out:\n" + "\n".join(lines))
     if found.unmeasured:
         rows = [["run", "options", "state"]]
         rows += [[place, label, state] for label, place, state in found.unmeasured]
@@ -85,7 +88,8 @@ def as_json(found: Comparison) -> str:
     ]
     rest = [{"label": a, "run": b, "state": c} for a, b, c in found.unmeasured]
     failed = [{"label": a, "run": b, "reason": c} for a, b, c in found.failed]
-    whole = {"tables": tables, "without_metric": rest, "failed": failed}
+    repeats = [{"run": a, "counts": b} for a, b in found.repeated]
+    whole = {"tables": tables, "without_metric": rest, "failed": failed, "repeats": repeats}
     return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
@@ -168,6 +172,7 @@ def _numbers(row: Row, spread: str) -> list[str]:
 
 def _remarks(found: Comparison) -> list[str]:
     remarks = [found.why_several] if found.why_several else []
+    remarks += [f"Left out: {a}, which has the options of {b}." for a, b in found.repeated]
     remarks += [f"No metric was recorded: {a or b} ({c})." for a, b, c in found.unmeasured]
     return [*remarks, *(f"Did not finish: {a or b} ({c.rstrip('.')})." for a, b, c in found.failed)]
 

@@ -154,6 +154,47 @@ def test_grids_stand_below_the_curves(sweep):
     assert count(pixels, f"#{grey:02x}{grey:02x}{grey:02x}") > 1000
 
 
+def test_grids_without_a_place_are_told(tmp_path):
+    for job in range(14):
+        run = write_run(
+            tmp_path / str(job), metrics=[200, 50 + job], points=3, overrides=[f"seed={job}"], config={"seed": job}
+        )  # fmt: skip
+        run.samples.mkdir()
+        save_run_grid(torch.zeros(4, 1, 8, 8), None, run.samples / "kimg-000010.000.png", kimg=10)
+    assert main([str(tmp_path), "panels=metric", "grids=true", f"out={tmp_path / 'x.pdf'}"]) == 0
+    page = pypdfium2.PdfDocument(tmp_path / "x.pdf")[0]
+    said = page.get_textpage().get_text_range()
+    assert "grids: the first 12 of 14, in the order of the ranking" in said
+    pictures = [one for one in page.get_objects() if one.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
+    assert len(pictures) == 12
+
+
+def test_a_repeated_seed_counts_once(sweep, capsys):
+    """Job 8 is job 0 once more, and saw more images; job 9 is job 2, and was cut off early."""
+    for job, (kimg, value, rate, seed) in enumerate([(12, 46.0, 0, 0), (5, 90.0, 1, 0)], 8):
+        write_run(
+            sweep / str(job),
+            metrics=[200, value],
+            kimg=kimg,
+            overrides=[f"optimizer.generator.lr={RATES[rate]}", f"seed={seed}", "model=dcgan"],
+            choices={"model": "dcgan"},
+            config={"seed": seed, "optimizer": {"generator": {"lr": RATES[rate]}}},
+        )
+    found = json.loads(written(sweep, ".json", "over=seed").read_text())
+    rows = {row["label"]: row for row in found["tables"][0]["rows"]}
+    assert [row["n"] for row in rows.values()] == [2] * 4
+    assert rows["model=dcgan lr=0.0001"]["runs"] == ["1", "8"]
+    assert rows["model=dcgan lr=0.0001"]["last"] == pytest.approx((50 + 46) / 2)
+    assert rows["model=dcgan lr=0.0002"]["runs"] == ["2", "3"]
+    assert found["repeats"] == [{"run": "0", "counts": "8"}, {"run": "9", "counts": "2"}]
+    said = capsys.readouterr().out
+    assert "left out:\n0: has the options of 8\n9: has the options of 2\n" in said
+    assert (
+        "Left out: 0, which has the options of 8." in written(sweep, ".md", "over=seed").read_text()
+    )
+    assert len(json.loads(written(sweep, ".json").read_text())["tables"][0]["rows"]) == 10
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
