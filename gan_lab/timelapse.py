@@ -31,11 +31,13 @@ OPTIONS = {
     "out": Field(str | None),
     "fps": Field(float, above=0, high=60),
     "hold": Field(float, low=0, high=3600),
-    "frames": Field(int, low=2),
+    "frames": Field(int | None, low=2),
     "scale": Field(int | None, low=1, high=64),
     "overwrite": Field(bool),
 }
 
+# Where frames says nothing: each of a GIF takes about 70 kB, since it knows nothing of the one before it.
+MOST_IN_VIDEO, MOST = 300, 100
 HEIGHT = 256  # pixels that a grid has at least, where scale says nothing
 
 
@@ -52,7 +54,7 @@ def save_timelapse(options: Mapping[str, Any]) -> Path:
     Raises:
         GanLabError: one sentence; a file that was there before is untouched.
     """
-    from gan_lab.media.films import check_film, save_film
+    from gan_lab.media.films import VIDEO, check_film, save_film
     from gan_lab.process.progress import progress
 
     given = None if options["out"] is None else user_path(options["out"], "out")
@@ -66,7 +68,8 @@ def save_timelapse(options: Mapping[str, Any]) -> Path:
             f"{run.samples}: no grid is there yet; training saves one each samples.every_kimg."
         )
     out = given or run.path / "generated" / "timelapse.gif"
-    chosen = _chosen(grids, options["frames"])
+    most = MOST_IN_VIDEO if out.suffix.lower() == VIDEO else MOST
+    chosen = _chosen(grids, options["frames"] or most)
     try:
         with progress(len(chosen), "Drawing") as done:
             frames = _frames(chosen, options["scale"], done)

@@ -1,7 +1,10 @@
-"""Train every variant on the embedded images for the same number of images; write grids and a table for the docs.
+"""Train every variant, each by a recipe for a few minutes of one core; write grids and tables for docs/variants.md.
 
-python scripts/variants.py --kimg 100 --out docs            (fashion_mini, and the table of docs/variants.md)
-python scripts/variants.py --kimg 6 --celeba <root> --out docs    (the same variants on CelebA faces, fewer images)
+python scripts/variants.py --out docs                          (the embedded clothes)
+python scripts/variants.py --out docs --celeba <root>          (faces; <root> holds celeba/)
+python scripts/variants.py --out docs --only gan sngan         (some of them; the table keeps its other rows)
+
+A run that is finished in the folder of runs is read and not repeated; remove its folder to train it anew.
 """
 
 from __future__ import annotations
@@ -9,86 +12,147 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-WIDTHS = ["generator.width=32", "discriminator.width=32"]
-VARIANTS = {
-    "gan": ["model=gan"],
-    "dcgan": ["model=dcgan", *WIDTHS],
-    "lsgan": ["model=lsgan", *WIDTHS],
-    "wgan": ["model=wgan", *WIDTHS],
-    "wgan_gp": ["model=wgan_gp", "generator=dcgan", "discriminator=dcgan", *WIDTHS],
+from gan_lab.media.frames import enlarged_picture
+from gan_lab.media.grid_facts import corner, read_samples
+
+ROWS, SCALE = 3, 3  # rows of a grid that the docs show, and how many times larger
+KEY = "metric/small_frechet"
+CPU = "cpu_seconds.json"
+
+DCGAN_SIZED = [
+    "generator=dcgan", "discriminator=dcgan", "generator.width=32", "discriminator.width=32", "data.batch_size=16"
+]  # fmt: skip
+ADAM = ["optimizer@optimizer.generator=adam", "optimizer@optimizer.discriminator=adam"]
+FASTER_GENERATOR = ["optimizer.generator.lr=4e-4"]
+
+
+def rates(value: str) -> list[str]:
+    """One rate for both players."""
+    return [f"optimizer.{player}.lr={value}" for player in ("generator", "discriminator")]
+
+
+# What each variant takes, whatever it is trained on.
+RECIPES = {
+    "gan": ["model=gan", *ADAM, "generator.width=512", "discriminator.width=128", "data.batch_size=32"],
+    "dcgan": ["model=dcgan", *DCGAN_SIZED, *FASTER_GENERATOR],
+    "lsgan": ["model=lsgan", *DCGAN_SIZED, *FASTER_GENERATOR],
+    "wgan": ["model=wgan", *DCGAN_SIZED, *rates("5e-4"), "model.n_critic=1", "penalty.weight_clipping.bound=0.03"],
+    "wgan_gp": [
+        "model=wgan_gp", *DCGAN_SIZED, *rates("1e-3"), "model.n_critic=1", "penalty.gradient_penalty.every=4",
+        "optimizer.generator.betas=[0.0,0.99]", "optimizer.discriminator.betas=[0.0,0.99]",
+    ],
+    "sngan": ["model=sngan", *DCGAN_SIZED, *rates("5e-4"), "model.n_critic=1"],
+}  # fmt: skip
+FACES = {"wgan": ["experiment=faces_wgan"], "wgan_gp": ["experiment=faces"]}
+KIMG = {
+    "fashion_mini": {"gan": 60, "dcgan": 30, "lsgan": 30, "wgan": 30, "wgan_gp": 30, "sngan": 30},
+    "celeba": {"gan": 60, "dcgan": 30, "lsgan": 30, "sngan": 30},  # of experiments, their own
 }
 
 
-def train(name: str, options: list[str], folder: Path) -> dict:
-    """One run; returns its last metric record with its seconds."""
-    shutil.rmtree(folder, ignore_errors=True)
-    command = ["-m", "gan_lab.train", *options, "logger=none", "precision=bf16-mixed"]
-    started = time.perf_counter()
-    subprocess.run([sys.executable, *command, f"hydra.run.dir={folder}"], check=True)
+def options_of(name: str, data: str, root: Path | None) -> list[str]:
+    """The command line of a variant on a data set, without what changes where results go alone."""
+    kimg = KIMG[data].get(name)
+    found = RECIPES[name] if data != "celeba" else FACES.get(name, RECIPES[name])
+    if kimg is not None:
+        found = [*found, f"max_kimg={kimg}", f"metrics.every_kimg={kimg / 3:g}"]
+    if data == "celeba":
+        wanted = [] if name in FACES else ["data=celeba", "data.resolution=32"]
+        found = [*found, *wanted, f"data.root={root}"]
+    return found
+
+
+def train(options: list[str], folder: Path) -> None:
+    """One run as a process of its own; its seconds of all cores together stay in its folder."""
+    before = _cpu_of_children()
+    command = [sys.executable, "-m", "gan_lab.train", *options, "logger=none"]
+    subprocess.run([*command, f"hydra.run.dir={folder}"], check=True)
+    (folder / CPU).write_text(json.dumps(round(_cpu_of_children() - before)))
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def row_of(name: str, options: list[str], folder: Path) -> dict:
+    """What the records of a finished run say."""
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    scored = [r for r in records if "protocol" in r]
-    key = "metric/small_frechet"
+    scored = [record for record in records if "protocol" in record]
     return {
-        "variant": name, "command": " ".join(["python", *command]), "kimg": scored[-1]["images_seen"] / 1000,
-        "start": scored[0][key], "end": scored[-1][key], "best": min(r[key] for r in scored),
-        "seconds": round(time.perf_counter() - started), "protocol": scored[-1]["protocol"],
+        "variant": name, "command": " ".join(["python -m gan_lab.train", *options]),
+        "kimg": scored[-1]["images_seen"] / 1000, "cpu_seconds": json.loads((folder / CPU).read_text()),
+        "start": scored[0][KEY], "end": scored[-1][KEY], "protocol": scored[-1]["protocol"],
     }  # fmt: skip
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run ended as it should, and its seconds are known."""
+    status = folder / "status.json"
+    ended = status.is_file() and json.loads(status.read_text()).get("state") == "finished"
+    return ended and (folder / CPU).is_file()
+
+
+def save_picture(folder: Path, path: Path) -> None:
+    """The first rows of the last grid, enlarged."""
+    samples, facts = read_samples(max((folder / "samples").glob("kimg-*.png")))
+    own = corner(samples, facts)
+    height = ROWS * (facts.tile[1] + 1) - 1
+    enlarged_picture(own.crop((0, 0, own.width, height)), SCALE).save(path, optimize=True)
 
 
 def table(rows: list[dict], data: str) -> str:
     """The table of docs/variants.md for one data set."""
     lines = [
-        "| variant | kimg | small Frechet at 0 | at the end | best | grid |",
+        "| variant | kimg | seconds of one core | small Frechet at 0 | at the end | samples |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         picture = f"![{row['variant']}](images/{data}-{row['variant']}.png)"
         lines.append(
-            f"| {row['variant']} | {row['kimg']:.0f} | {row['start']:.0f} | {row['end']:.1f} "
-            f"| {row['best']:.1f} | {picture} |"
+            f"| {row['variant']} | {row['kimg']:.0f} | {row['cpu_seconds']} | {row['start']:.0f} | {row['end']:.1f} "
+            f"| {picture} |"
         )
     return "\n".join(lines)
+
+
+def write(rows: list[dict], data: str, out: Path) -> None:
+    """The rows as JSON and in the page; rows of other variants that are there stay."""
+    file, page = out / "data" / f"variants-{data}.json", out / "variants.md"
+    before = json.loads(file.read_text()) if file.exists() else []
+    found = {row["variant"]: row for row in [*before, *rows]}
+    ordered = [found[name] for name in RECIPES if name in found]
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(ordered, indent=1) + "\n")
+    begin, end = f"<!-- {data}: made by scripts/variants.py -->", f"<!-- {data}: end -->"
+    text = page.read_text() if page.exists() else f"{begin}\n{end}\n"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
+    page.write_text(pattern.sub(lambda _: f"{begin}\n\n{table(ordered, data)}\n\n{end}", text))
 
 
 def main() -> None:
     """Train all, write all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kimg", type=float, default=100)
     parser.add_argument("--celeba", type=Path, help="torchvision's root that holds celeba/")
-    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("outputs/variants"))
-    options = parser.parse_args()
-    data = "celeba" if options.celeba else "fashion_mini"
-    # Small batches: WGAN moves its generator in every fifth round only, and shows little in few rounds.
-    common = [f"max_kimg={options.kimg:g}", f"metrics.every_kimg={options.kimg / 5:g}"]
-    common += ["samples.num=36", "data.batch_size=16"]
-    if options.celeba:
-        common += ["data=celeba", f"data.root={options.celeba}", "data.resolution=32"]
-    rows = []
-    (options.out / "images").mkdir(parents=True, exist_ok=True)
-    for name in options.only:
-        folder = options.runs / data / name
-        rows.append(train(name, [*VARIANTS[name], *common], folder))
-        grid = max((folder / "samples").glob("kimg-*.png"))
-        shutil.copy(grid, options.out / "images" / f"{data}-{name}.png")
-        print(rows[-1])
-    (options.out / "data").mkdir(exist_ok=True)
-    shown = json.dumps(rows, indent=1)
-    if options.celeba:  # no path of a machine in the docs
-        shown = shown.replace(f"data.root={options.celeba}", "data.root=<root>")
-    (options.out / "data" / f"variants-{data}.json").write_text(shown + "\n")
-    page = options.out / "variants.md"
-    begin, end = f"<!-- {data}: made by scripts/variants.py -->", f"<!-- {data}: end -->"
-    text = page.read_text() if page.exists() else f"{begin}\n{end}\n"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
-    page.write_text(pattern.sub(lambda _: f"{begin}\n\n{table(rows, data)}\n\n{end}", text))
+    given = parser.parse_args()
+    data = "celeba" if given.celeba else "fashion_mini"
+    (given.out / "images").mkdir(parents=True, exist_ok=True)
+    for name in given.only:
+        folder = given.runs / data / name
+        options = options_of(name, data, given.celeba)
+        if not is_finished(folder):
+            train(options, folder)
+        save_picture(folder, given.out / "images" / f"{data}-{name}.png")
+        shown = options_of(name, data, Path("<root>"))  # no path of a machine in the docs
+        write([row_of(name, shown, folder)], data, given.out)
 
 
 if __name__ == "__main__":

@@ -283,6 +283,21 @@ def test_a_time_lapse_as_video_of_some_grids(run, tmp_path):
     assert np.abs(frames[-1][-260:, :260] - last).mean() < 6
 
 
+def test_a_moving_picture_of_many_grids_stays_small(tmp_path):
+    (tmp_path / "config.yaml").write_text("{}")
+    (tmp_path / "samples").mkdir()
+    for kimg in range(110):
+        Image.new("L", (16, 16), 2 * kimg).save(tmp_path / "samples" / f"kimg-{kimg:06}.000.png")
+    assert timelapse.main([f"run={tmp_path}", "scale=1"]) == 0
+    frames, _ = moving(tmp_path / "generated" / "timelapse.gif")
+    shown = frames[:, -16:, :16].mean(axis=(1, 2, 3))
+    assert len(shown) == 100
+    assert (shown[0], shown[-1]) == pytest.approx((0, 218), abs=2)
+    options = [f"run={tmp_path}", "scale=1", "frames=105", "overwrite=true"]
+    assert timelapse.main([*options, f"out={tmp_path / 'long.gif'}"]) == 0
+    assert len(moving(tmp_path / "long.gif")[0]) == 105
+
+
 def test_grids_of_several_sizes_and_broken_ones(run, tmp_path, capsys):
     for name in ("config.yaml", "samples"):
         (tmp_path / name).mkdir() if name == "samples" else (tmp_path / name).write_text("{}")
