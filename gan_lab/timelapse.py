@@ -36,7 +36,7 @@ OPTIONS = {
     "overwrite": Field(bool),
 }
 
-# Where frames says nothing: each of a GIF takes about 70 kB, since it knows nothing of the one before it.
+# Where frames says nothing: each of a GIF takes about 70 kB.
 MOST_IN_VIDEO, MOST = 300, 100
 HEIGHT = 256  # pixels that a grid has at least, where scale says nothing
 
