@@ -61,12 +61,12 @@ def groups_of(runs: Sequence[RunFolder], over: Collection[str] = ()) -> list[Gro
     called = labels(rests, firsts) if len(rests) > 1 or not over else ["all runs"]
     told = [text(one) for one in short([_only(options, averaged) for options in differing])]
     found = []
-    for indices, rest, label in zip(members.values(), rests, called, strict=True):
+    for indices, own, label in zip(members.values(), rests, called, strict=True):
         counts = _counting(indices, told, runs) if over else {i: i for i in indices}
         kept = tuple(i for i in indices if counts[i] == i)
         shared = tuple(told[i] for i in kept) if over else ()
         repeats = {i: one for i, one in counts.items() if i != one}
-        found.append(Group(kept, rest, label, shared, repeats))
+        found.append(Group(kept, own, label, shared, repeats))
     return found
 
 
