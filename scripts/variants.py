@@ -115,7 +115,7 @@ def table(rows: list[dict], data: str) -> str:
     for row in rows:
         picture = f"![{row['variant']}](images/{data}-{row['variant']}.png)"
         lines.append(
-            f"| {row['variant']} | {row['kimg']:.0f} | {row['cpu_seconds']} | {row['start']:.0f} | {row['end']:.1f} "
+            f"| {row['variant']} | {row['kimg']:.0f} | {row.get('cpu_seconds', '-')} | {row['start']:.0f} | {row['end']:.1f} "
             f"| {picture} |"
         )
     return "\n".join(lines)

@@ -187,7 +187,8 @@ class Reader:
         if any(re.match(r"resume=(?!auto)", a) for a in arguments):
             return [*arguments, "max_rounds=6"]
         self.runs += 1
-        photos = "celeba" if "data=celeba" in arguments else "photos"
+        faces = {"data=celeba", "experiment=faces", "experiment=faces_wgan"} & set(arguments)
+        photos = "celeba" if faces else "photos"
         arguments = [
             re.sub(r"^data\.root=.*", f"data.root={self.stand_ins / photos}", a) for a in arguments
         ]
