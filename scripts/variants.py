@@ -114,9 +114,9 @@ def table(rows: list[dict], data: str) -> str:
     ]
     for row in rows:
         picture = f"![{row['variant']}](images/{data}-{row['variant']}.png)"
+        seconds = row.get("cpu_seconds", "-")
         lines.append(
-            f"| {row['variant']} | {row['kimg']:.0f} | {row.get('cpu_seconds', '-')} | {row['start']:.0f} | {row['end']:.1f} "
-            f"| {picture} |"
+            f"| {row['variant']} | {row['kimg']:.0f} | {seconds} | {row['start']:.0f} | {row['end']:.2g} | {picture} |"
         )
     return "\n".join(lines)
 
