@@ -5,9 +5,16 @@ import math
 import pytest
 import torch
 
+from gan_lab.common.errors import ConfigError
+from gan_lab.data.sets.fashion_mini import FashionMini
+from gan_lab.data.sets.oracle import Oracle
+from gan_lab.data.sets.text import TextFile
 from gan_lab.media.lines import lines_of, save_lines
 from gan_lab.metrics.text.bleu import bleu, self_bleu
 from gan_lab.metrics.text.likelihood import mean_negative_log_likelihood
+from gan_lab.metrics.text.ngrams import Bleu, SelfBleu
+from gan_lab.metrics.text.oracle_nll import OracleNll
+from gan_lab.metrics.views import Conditions
 from gan_lab.networks.text.oracle import oracle_language
 
 
@@ -82,3 +89,56 @@ def test_a_sample_is_one_line_of_a_file(tmp_path):
     text = (tmp_path / "samples.txt").read_bytes().decode()
     assert text == "a\\nb\nc\\\\d\n\nü\n"
     assert [file.name for file in tmp_path.iterdir()] == ["samples.txt"]
+
+
+# As metrics of a run --------------------------------------------------------------------------------
+
+CPU = torch.device("cpu")
+ORACLE = Oracle(vocab_size=12, length=5, width=6, count=60)
+
+
+def scored(metric, tokens, source=ORACLE):
+    """The value of a metric on these samples, seen in parts."""
+    metric.prepare(source, CPU, Conditions(batch_size=7))
+    return metric.score(lambda start, count: tokens[start : start + count])
+
+
+def test_the_oracle_judges_samples_as_it_wrote_them():
+    tokens = ORACLE.load("test").tokens
+    score = scored(OracleNll(num_samples=50), tokens)
+    expected = mean_negative_log_likelihood(ORACLE.language.log_likelihoods, tokens[:50])
+    assert score.values == {"metric/oracle_nll": pytest.approx(expected, rel=1e-6)}
+    assert score.protocol["data"] == "oracle"
+    assert score.protocol["unit"] == "nats per token"
+
+
+def test_ngrams_are_counted_over_all_samples():
+    tokens, reals = (ORACLE.load(split).tokens for split in ("test", "train"))
+    found = scored(Bleu(num_samples=20, num_references=30, n_gram=2), tokens)
+    expected = bleu(tokens[:20].tolist(), reals[:30].tolist(), n_gram=2)
+    assert found.values == {"metric/bleu": pytest.approx(expected)}
+    assert found.protocol["num_references"] == 30
+    alike = scored(SelfBleu(num_samples=20, n_gram=2), tokens)
+    assert alike.values["metric/self_bleu"] == pytest.approx(
+        self_bleu(tokens[:20].tolist(), n_gram=2)
+    )
+    assert (OracleNll.lower_is_better, Bleu.lower_is_better, SelfBleu.lower_is_better) == (
+        True, False, True,
+    )  # fmt: skip
+
+
+def test_padding_says_nothing():
+    source = TextFile(length=40)
+    metric = Bleu(num_samples=2, num_references=1, n_gram=1)
+    tokens = source.load("train").tokens
+    only = torch.zeros(2, 40, dtype=torch.int64)
+    only[:, :3] = tokens[0, 0]
+    scored(metric, only, source)
+    assert metric.rows == [[int(tokens[0, 0])] * 3] * 2
+
+
+def test_what_lacks_text_or_an_oracle_is_told():
+    with pytest.raises(ConfigError, match="oracle_nll needs a language whose probabilities"):
+        OracleNll().prepare(FashionMini(), CPU)
+    with pytest.raises(ConfigError, match="self_bleu needs text, and fashion_mini has none"):
+        SelfBleu().prepare(FashionMini(), CPU)
