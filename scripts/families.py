@@ -46,16 +46,19 @@ def train(name: str, options: list[str], folder: Path, *, kimg: int, root: str) 
         f"metrics={metrics}",
         "logger=none",
     ]
-    every = [f"metrics.{key}.every_kimg={kimg}" for key in metrics.strip("[]").split(",")]
-    given = ["data=mnist", f"data.root={root}", f"samples.every_kimg={kimg}", *every]
+    given = [
+        "data=mnist", f"data.root={root}", f"samples.every_kimg={kimg}", f"metrics.every_kimg={kimg}",
+    ]  # fmt: skip
     started = time.perf_counter()
     subprocess.run([sys.executable, *command, *given, f"hydra.run.dir={folder}"], check=True)
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     scored = [record for record in records if "protocol" in record]
-    values = [
-        {k: r[k] for k in r if k.startswith("metric/") and "/seconds" not in k}
-        for r in (scored[0], scored[-1])
-    ]
+    values: list[dict] = [{}, {}]
+    for record in scored:
+        found = {
+            k: v for k, v in record.items() if k in ("metric/small_frechet", "metric/accuracy")
+        }
+        values[0], values[1] = found | values[0], values[1] | found
     return {
         "model": name, "command": " ".join(["python", *command, "data=mnist"]), "start": values[0], "end": values[1],
         "seconds": round(time.perf_counter() - started), "kimg": kimg,
