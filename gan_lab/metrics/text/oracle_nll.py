@@ -39,7 +39,8 @@ class OracleNll(Metric):
         language = getattr(reals.source, "language", None)
         if language is None:
             raise ConfigError(
-                "metrics: oracle_nll needs a language whose probabilities are known; choose data=oracle or metrics=bleu."
+                "metrics: oracle_nll needs a language whose probabilities are known; "
+                "choose data=oracle or metrics=bleu."
             )
         self.language = copy.deepcopy(language).to(reals.device)
         about = about_images(reals, len(reals.images))
