@@ -113,7 +113,9 @@ class DcganDiscriminator(LabelledDiscriminator):
         label_dim: int | None = None,
     ) -> None:
         widths = _widths(resolution, width=width, max_width=max_width)[::-1]
-        super().__init__(labels, label_dim=label_dim, feature_dim=widths[-1] * 16)
+        super().__init__(
+            labels, label_dim=label_dim, feature_dim=widths[-1] * 16, local_dim=widths[-1]
+        )
         one_of("norm", norm, ("batch", "layer", "instance", "none"))
         in_range("dropout", dropout, low=0, below=1)
         layers: list[nn.Module] = [
@@ -133,7 +135,8 @@ class DcganDiscriminator(LabelledDiscriminator):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, channels, resolution, resolution); features are the layer at 4 px."""
         features = self.body(self.beside(images, labels))
-        return DiscriminatorOutput(self.head(features, labels), features)
+        places = features.unflatten(1, (-1, 4, 4))
+        return DiscriminatorOutput(self.head(features, labels), features, places)
 
 
 def _widths(resolution: int, *, width: int, max_width: int | None) -> list[int]:

@@ -74,13 +74,23 @@ class LabelledDiscriminator(LabelledNetwork):
         labels: "none", "beside" or "projection".
         label_dim: as of `LabelledNetwork`.
         feature_dim: entries of its features, which parts made later may ask for.
+        local_dim: channels of its local features; None where it offers none.
     """
 
-    def __init__(self, labels: str, *, label_dim: int | None, feature_dim: int) -> None:
+    def __init__(
+        self,
+        labels: str,
+        *,
+        label_dim: int | None,
+        feature_dim: int,
+        local_dim: int | None = None,
+    ) -> None:
         super().__init__(labels, ways=("beside", "projection"), label_dim=label_dim)
         self.feature_dim = feature_dim
+        self.local_dim = local_dim
 
     @property
     def offers(self) -> Mapping[str, Any]:
         """What constructors of later parts may ask for by name."""
-        return {"feature_dim": self.feature_dim}
+        local = {} if self.local_dim is None else {"local_dim": self.local_dim}
+        return {"feature_dim": self.feature_dim, **local}

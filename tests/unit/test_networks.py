@@ -10,9 +10,10 @@ from torch.testing import assert_close
 from gan_lab.common.errors import ConfigError
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gan_lab.networks.layers.norm import norm2d
+from gan_lab.networks.layers.residual import ResidualBlock
 from gan_lab.networks.mlp import Maxout, MlpDiscriminator, MlpGenerator
 from gan_lab.networks.perceptron import PerceptronDiscriminator, PerceptronGenerator
-from gan_lab.networks.resnet import ResidualBlock, ResnetDiscriminator, ResnetGenerator
+from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 
 FAMILIES = {
     "mlp": (MlpGenerator, MlpDiscriminator),

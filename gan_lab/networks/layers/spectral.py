@@ -14,5 +14,5 @@ def normalise_spectrally(network: nn.Module) -> None:
     (outputs, inputs * height * width), section 2.1.
     """
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             spectral_norm(module)
