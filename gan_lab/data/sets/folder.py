@@ -81,6 +81,8 @@ class ImageFolder:
         return ImageFacts(resolution=self.resolution, channels=self.channels, classes=self._classes)
 
     def _classes(self) -> tuple[str, ...]:
+        if self.root is None:  # loading says so
+            return ()
         with scan(self._found(), on_error=self.recipe.on_error) as tree:
             arranged = self._arranged(tree, self.splits[0])
             kept = [
