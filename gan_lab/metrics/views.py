@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -28,6 +28,10 @@ class Source(Protocol):
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the parts that it is divided into."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is known of the data, by name."""
 
     def load(self, split: str) -> ImageSet:
         """The images of one of them."""
