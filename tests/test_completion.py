@@ -31,7 +31,7 @@ SHELLS = {
 
 
 def test_names_of_options_and_of_choices():
-    assert candidates("train", "mod") == ["model.n_critic=", "model="]
+    assert {"model.n_critic=", "model="} <= set(candidates("train", "mod"))
     assert candidates("train", "model=wg") == ["model=wgan", "model=wgan_gp"]
     assert candidates("train", "generator.wi") == ["generator.width="]
     assert candidates("train", "penalty.r1.") == ["penalty.r1.every=", "penalty.r1.weight="]

@@ -176,7 +176,8 @@ def test_several_penalties_are_one_text():
     config = {"loss": part, "samples": {"num": 1}, "penalty": {"r1": part, "r2": part, "weight": 1}}
     chosen = facts.named_choices(config, {"loss": "hinge", "optimizer@optimizer.generator": "adam"})
     assert chosen == {
-        "loss": "hinge", "optimizer_generator": "adam", "penalty": "r1,r2", "logger": None,
+        "loss": "hinge", "optimizer_generator": "adam", "penalty": "r1,r2", "logger": None, "auxiliary": None,
+        "metrics": None,
     }  # fmt: skip
     # From Python nobody has chosen by name.
     assert facts.named_choices(config, None)["loss"] == "Hinge"

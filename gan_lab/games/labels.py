@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gan_lab.common.ranges import one_of
 
@@ -23,7 +22,8 @@ def written(labels: Tensor, label_dim: int) -> Tensor:
     """
     if labels.ndim == 2:
         return labels.float()
-    return F.one_hot(labels.clamp(min=0), label_dim).float() * (labels >= 0)[:, None]
+    # Not torch's one_hot, which reads values on the host: a recorded step may not.
+    return (labels[:, None] == torch.arange(label_dim, device=labels.device)).float()
 
 
 class LabelLaw(nn.Module):

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
@@ -56,7 +55,8 @@ class Coded:
             if size == 1:
                 found.append(torch.erf(numbers * ROOT_HALF))
             else:
-                found.append(F.one_hot(numbers.argmax(dim=1), size).to(normal.dtype))
+                places = torch.arange(size, device=normal.device)
+                found.append((numbers.argmax(dim=1, keepdim=True) == places).to(normal.dtype))
         return torch.cat(found, dim=1)
 
     def codes(self, z: Tensor) -> dict[str, Tensor]:

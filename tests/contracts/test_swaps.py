@@ -85,6 +85,7 @@ WANTS = (
     "reconstruct",
     "places",
     "must be one of none",
+    "reads images",
 )
 
 

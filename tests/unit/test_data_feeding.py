@@ -112,7 +112,7 @@ def test_the_order_of_a_large_set_is_small():
 def test_the_order_is_that_of_torchs_long_permutation():
     order = Order(1000, seed=0, flip=False, device=CPU)
     rows, mirrored = order.window(0, 1000)
-    expected = torch.randperm(1000, generator=order._generator("order", 0))
+    expected = torch.randperm(1000, generator=order.generator("order", 0))
     assert torch.equal(rows.long(), expected)
     assert mirrored is None
 
@@ -291,7 +291,7 @@ def sized(count):
 
 
 def test_auto_takes_a_gpu_with_ample_room(gpu):
-    most = int(1000 * placing.DEVICE_SHARE)
+    most = int(1000 * placing.DEVICE_SHARE) // sized(1).nbytes
     assert on_device(sized(most), gpu, "auto")
     assert not on_device(sized(most + 1), gpu, "auto")
     assert not on_device(sized(10), CPU, "auto")
@@ -303,9 +303,9 @@ def test_cpu_keeps_the_set_on_the_host(gpu):
 
 
 def test_cuda_is_taken_at_the_word(gpu):
-    assert on_device(sized(1000), gpu, "cuda")
+    assert on_device(sized(1000 // sized(1).nbytes), gpu, "cuda")
     with pytest.raises(ConfigError, match=r"data.device=cuda: data=noise takes 0.0 GB and 0.0 GB"):
-        on_device(sized(1001), gpu, "cuda")
+        on_device(sized(1000 // sized(1).nbytes + 1), gpu, "cuda")
     with pytest.raises(ConfigError, match=r"data.device=cuda: this run is on the cpu"):
         batches_of(place="cuda")
 

@@ -84,6 +84,8 @@ class ImageFolder:
         if self.root is None:  # loading says so
             return ()
         with scan(self._found(), on_error=self.recipe.on_error) as tree:
+            if not tree.entries:  # loading says so
+                return ()
             arranged = self._arranged(tree, self.splits[0])
             kept = [
                 name for name, split in zip(arranged.below, arranged.splits, strict=True) if split
