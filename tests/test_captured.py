@@ -18,6 +18,9 @@ SCHEDULES = (
     "optimizer.generator.lr={schedule: piecewise, values: [1e-4, 3e-4], kimg: [0.1]}",
     "optimizer.discriminator.lr={schedule: linear, start: 3e-4, end: 0, kimg: 0.2}",
 )  # fmt: skip
+# Parameters whose gradient is rounding alone, which Adam makes as large as any: a constant added to every place
+# cancels in infomax's contrast.
+ROUNDING = ("heads.infomax.of_places.bias",)
 
 
 def taped(game):
@@ -42,6 +45,8 @@ def same(eager, captured):
     eager_weights, captured_weights = weights(eager), weights(captured)
     assert eager_weights.keys() == captured_weights.keys()
     for name, value in eager_weights.items():
+        if any(part in name for part in ROUNDING):
+            continue
         assert_close(
             captured_weights[name], value, rtol=2e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}"
         )

@@ -43,8 +43,8 @@ def test_a_command_shows_its_own_options_only(capsys):
     assert "model" not in said
     assert evaluate.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert "metrics.num_samples=2000" in said
-    assert re.search(r"^  metrics +small, fid", said, re.MULTILINE)
+    assert "metrics.small.num_samples=2000" in said
+    assert re.search(r"^  metrics +small, accuracy", said, re.MULTILINE)
     assert "optimizer" not in said
 
 

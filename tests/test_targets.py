@@ -66,8 +66,9 @@ def test_what_a_module_has_imported_is_out_of_reach(tmp_path, monkeypatch, capsy
 )  # fmt: skip
 def test_no_group_makes_what_is_no_part(group, target, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    place = "metrics.small" if group == "metrics" else group  # several metrics have a place each
-    assert main([*TINY, f"{place}._target_={target}", "hydra.run.dir=run"]) == 2
+    # Several metrics have a place each.
+    place, added = ("metrics.mine", "+") if group == "metrics" else (group, "")
+    assert main([*TINY, f"{added}{place}._target_={target}", "hydra.run.dir=run"]) == 2
     assert f"{place}._target_={target}: " in last_line(capsys)
 
 
