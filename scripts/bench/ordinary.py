@@ -8,7 +8,8 @@ from gan_lab.networks.layers.head import LogitHead
 
 
 class _Head(nn.Linear):
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        del labels  # the benches have none
         return super().forward(x).squeeze(1)
 
 
