@@ -44,6 +44,9 @@ def test_attributes_keep_their_combinations():
     law.learn(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
     drawn = law.draw(EVENLY)
     assert {tuple(row) for row in drawn.tolist()} == {(1.0, 0.0), (0.0, 1.0)}
+    assert law.exclusive, "one attribute each is as good as a class"
+    law.learn(torch.tensor([[1.0, 1.0], [0.0, 1.0]]))
+    assert not law.exclusive
     other = LabelLaw(2, "data")
     other.load_state_dict(law.state_dict())
     assert torch.equal(other.edges, law.edges)
@@ -87,6 +90,15 @@ def test_the_command_asks_for_classes(trained, tmp_path, capsys):
     assert sample([*how, "classes=Sneaker", "num=2", f"out={tmp_path}/sneaker.png"]) == 0
     assert sample([*how, "classes=Sneeker"]) == 2
     assert "did you mean Sneaker?" in capsys.readouterr().err
+
+
+def test_several_attributes_are_shown_as_they_are(trained):
+    game = gan_lab.load(trained, allow_targets=["tests."]).game
+    game.label_law.learn(torch.nn.functional.one_hot(torch.arange(10), 10).float().cumsum(1))
+    shown = game.labels_of(range(50), seed=0)
+    assert shown.shape == (50, 10)
+    assert torch.equal(shown, game.inputs(range(50), seed=0)["labels"])
+    assert shown.sum(1).max() > 1
 
 
 def test_resume_goes_on_bit_for_bit(trained, tmp_path):

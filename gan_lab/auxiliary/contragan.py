@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from gan_lab.auxiliary.term import (
-    Auxiliary,
-    Head,
-    Judgement,
-    Play,
-    features_of,
-    one_class,
-    products,
-)
+from gan_lab.auxiliary.embedded import Embedded
+from gan_lab.auxiliary.term import products
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 
@@ -47,10 +37,8 @@ def conditional_contrast(
     return (everything - attracted).mean()
 
 
-class ConditionalContrast(Auxiliary):
+class ConditionalContrast(Embedded):
     """`conditional_contrast` on reals for the discriminator and on fakes for the generator: algorithm 1.
-
-    The contrast is among the images of one micro-batch, so it changes with `accumulate`. Every image has one class.
 
     Args:
         feature_dim: entries of the discriminator's features.
@@ -60,8 +48,6 @@ class ConditionalContrast(Auxiliary):
         dim: entries of an embedded image or class, >= 1.
         temperature: how far apart similarities are held, > 0; the paper has 1.
     """
-
-    needs: ClassVar[frozenset[str]] = frozenset({"features", "labels", "classes"})
 
     def __init__(
         self,
@@ -74,23 +60,15 @@ class ConditionalContrast(Auxiliary):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(
-            discriminator_weight=discriminator_weight, generator_weight=generator_weight
+            feature_dim=feature_dim,
+            label_dim=label_dim,
+            dim=dim,
+            discriminator_weight=discriminator_weight,
+            generator_weight=generator_weight,
         )
-        in_range("dim", dim, low=1)
         in_range("temperature", temperature, above=0)
         self.temperature = temperature
-        self.projection = Head(feature_dim, dim)
-        self.anchors = nn.Embedding(label_dim, dim)
 
-    def discriminator(self, play: Play) -> Tensor:
-        """The contrast among reals."""
-        return self._contrast(play.on_real, one_class(play.real_classes))
-
-    def generator(self, play: Play) -> Tensor:
-        """The contrast among fakes."""
-        return self._contrast(play.on_fake, one_class(play.fake_classes))
-
-    def _contrast(self, output: Judgement, classes: Tensor) -> Tensor:
-        images = F.normalize(self.projection(features_of(output)), dim=1)
-        anchors = F.normalize(self.anchors(classes), dim=1)
+    def among(self, images: Tensor, anchors: Tensor, classes: Tensor) -> Tensor:
+        """The 2C loss."""
         return conditional_contrast(images, anchors, classes, temperature=self.temperature)

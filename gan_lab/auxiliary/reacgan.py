@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from gan_lab.auxiliary.term import (
-    Auxiliary,
-    Head,
-    Judgement,
-    Play,
-    features_of,
-    one_class,
-    products,
-)
+from gan_lab.auxiliary.embedded import Embedded
+from gan_lab.auxiliary.term import products
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 
@@ -54,11 +44,10 @@ def data_to_data_cross_entropy(
     return (torch.cat([near, apart], dim=1).logsumexp(dim=1) - near[:, 0]).mean()
 
 
-class DataToDataCrossEntropy(Auxiliary):
+class DataToDataCrossEntropy(Embedded):
     """`data_to_data_cross_entropy` on reals for the discriminator and on fakes for the generator.
 
-    Features and the classes' weights have length 1, so that neither can grow without bound. Other images are those of
-    a micro-batch, so the term changes with `accumulate`.
+    Features and the classes' weights have length 1, so that neither can grow without bound.
 
     Args:
         feature_dim: entries of the discriminator's features.
@@ -70,8 +59,6 @@ class DataToDataCrossEntropy(Auxiliary):
         positive: no pull towards the class from this similarity on, in [-1, 1].
         negative: no push from other classes up to this similarity, in [-1, 1].
     """
-
-    needs: ClassVar[frozenset[str]] = frozenset({"features", "labels", "classes"})
 
     def __init__(
         self,
@@ -86,25 +73,17 @@ class DataToDataCrossEntropy(Auxiliary):
         negative: float = 0.02,
     ) -> None:
         super().__init__(
-            discriminator_weight=discriminator_weight, generator_weight=generator_weight
+            feature_dim=feature_dim,
+            label_dim=label_dim,
+            dim=dim,
+            discriminator_weight=discriminator_weight,
+            generator_weight=generator_weight,
         )
-        in_range("dim", dim, low=1)
         in_range("temperature", temperature, above=0)
         in_range("positive", positive, low=-1, high=1)
         in_range("negative", negative, low=-1, high=1)
         self.margins = {"temperature": temperature, "positive": positive, "negative": negative}
-        self.projection = Head(feature_dim, dim)
-        self.proxies = nn.Embedding(label_dim, dim)
 
-    def discriminator(self, play: Play) -> Tensor:
-        """The cross entropy of reals."""
-        return self._cross_entropy(play.on_real, one_class(play.real_classes))
-
-    def generator(self, play: Play) -> Tensor:
-        """The cross entropy of fakes."""
-        return self._cross_entropy(play.on_fake, one_class(play.fake_classes))
-
-    def _cross_entropy(self, output: Judgement, classes: Tensor) -> Tensor:
-        images = F.normalize(self.projection(features_of(output)), dim=1)
-        proxies = F.normalize(self.proxies(classes), dim=1)
-        return data_to_data_cross_entropy(images, proxies, classes, **self.margins)
+    def among(self, images: Tensor, anchors: Tensor, classes: Tensor) -> Tensor:
+        """The D2D-CE loss."""
+        return data_to_data_cross_entropy(images, anchors, classes, **self.margins)

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 
-class ImageFacts(Mapping[str, Any]):
-    """Facts of a set of images: resolution, channels, columns, and where it has labels, classes and label_dim.
-
-    The classes of a folder are known once it is listed, so they are looked for when somebody asks.
+class Facts(Mapping[str, Any]):
+    """Facts that are known at once, and others that are looked for when somebody asks.
 
     Args:
-        resolution: side of the images.
-        channels: of the images.
-        classes: gives the names of the classes or attributes; none where there are no labels.
-        columns: what a batch has beside labels.
+        known: by name.
+        later: by name what finds a fact, such as the classes of a folder, which must be listed for them; what it
+            finds to be empty the data does not have.
     """
 
     def __init__(
-        self,
-        *,
-        resolution: int,
-        channels: int,
-        classes: Callable[[], tuple[str, ...]] = tuple,
-        columns: tuple[str, ...] = ("images",),
+        self, known: Mapping[str, Any], later: Mapping[str, Callable[[], Any]] | None = None
     ) -> None:
-        self.known = {"resolution": resolution, "channels": channels, "columns": columns}
-        self.look = classes
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes or attributes."""
-        return self.look()
+        self.known = dict(known)
+        self.later = dict(later or {})
 
     def __getitem__(self, name: str) -> Any:
         """A fact.
@@ -41,18 +27,39 @@ class ImageFacts(Mapping[str, Any]):
         Raises:
             KeyError: where the data lacks it.
         """
-        if name in self.known:
-            return self.known[name]
-        if name not in ("classes", "label_dim") or not self.classes:
+        if name not in self.known:
+            self.known[name] = self.later[name]()
+        found = self.known[name]
+        if name in self.later and not found:
             raise KeyError(name)
-        return self.classes if name == "classes" else len(self.classes)
+        return found
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
-        yield from self.known
-        if self.classes:
-            yield from ("classes", "label_dim")
+        """Iterate over the names of what the data has."""
+        return (name for name in dict.fromkeys((*self.known, *self.later)) if name in self)
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(list(iter(self)))
+        return sum(1 for _ in self)
+
+
+def image_facts(
+    *,
+    resolution: int,
+    channels: int,
+    classes: Callable[[], tuple[str, ...]] = tuple,
+    columns: tuple[str, ...] = ("images",),
+) -> Facts:
+    """Facts of a set of images: resolution, channels, columns, and where it has labels, classes and label_dim.
+
+    Args:
+        resolution: side of the images.
+        channels: of the images.
+        classes: gives the names of the classes or attributes; none where there are no labels.
+        columns: what a batch has beside labels.
+    """
+    known = {"resolution": resolution, "channels": channels, "columns": columns}
+    facts = Facts(known, {"classes": classes})
+    # The number is of the names that are found once.
+    facts.later["label_dim"] = lambda: len(facts.get("classes", ()))
+    return facts

@@ -69,6 +69,17 @@ class Declarations(nn.Module):
         rows = asked(ask, "latents", indices) or indices
         return {"latents": numbers_of(rows, self.latent_dim, seed=seed)}
 
+    def labels_of(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> Tensor | None:
+        """What samples shall show, as data writes it: classes int64 (N,), or attributes float32 (N, A); None here.
+
+        Args:
+            indices: of the samples, as for `inputs`.
+            seed: as for `inputs`.
+            ask: as for `inputs`.
+        """
+        del indices, seed, ask
+        return None
+
     @torch.no_grad()
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1], float32, from what `inputs` returns, on the networks' device.

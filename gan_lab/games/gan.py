@@ -147,14 +147,25 @@ class GAN(AdversarialModule):
             if values is not None:
                 code = question.removeprefix("codes.")
                 found["latents"] = self.latent.with_code(found["latents"], code, values)  # type: ignore[attr-defined]
+        labels = self._labels(indices, seed=seed, ask=ask)
+        return found if labels is None else found | {"labels": labels}
+
+    def labels_of(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> Tensor | None:
+        """What samples shall show, where the generator takes labels."""
+        labels = self._labels(indices, seed=seed, ask=ask)
+        if labels is None or self.label_law is None:
+            return None
+        return labels.argmax(dim=1) if self.label_law.exclusive else labels
+
+    def _labels(self, indices: Sequence[int], *, seed: int, ask: Ask) -> Tensor | None:
+        """Labels (N, label_dim) as the generator takes them; None where it takes none."""
         if self.label_law is None or not takes_labels(self.generator):
-            return found
+            return None
         classes = asked(ask, "classes", indices)
-        if classes is None:
-            drawn = numbers_of(indices, 1, seed=seed, purpose="label", sampler=torch.rand)[:, 0]
-            device = self.label_law.edges.device
-            return found | {"labels": self.label_law.draw(drawn.to(device)).cpu()}
-        return found | {"labels": self.label_law.of_classes(classes)}
+        if classes is not None:
+            return self.label_law.of_classes(classes)
+        drawn = numbers_of(indices, 1, seed=seed, purpose="label", sampler=torch.rand)[:, 0]
+        return self.label_law.draw(drawn.to(self.label_law.edges.device)).cpu()
 
     def players(self) -> Sequence[PlayerSpec]:
         """The discriminator and the generator, which an EMA follows."""

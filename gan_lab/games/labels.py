@@ -58,6 +58,11 @@ class LabelLaw(nn.Module):
         self.rows = written(found, self.rows.shape[1]).to(device)
         self.edges = (shares.cumsum(0) / shares.sum()).float().to(device)
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether every label is one class, rather than any number of attributes."""
+        return bool((self.rows.sum(dim=1) == 1).all())
+
     def draw(self, uniform: Tensor) -> Tensor:
         """Labels (N, label_dim) of numbers (N,) uniform in [0, 1)."""
         index = torch.searchsorted(self.edges, uniform, right=True)

@@ -74,9 +74,9 @@ class Sampler:
         return torch.cat([self._drawn(seed, range(CHUNK))[:1] for seed in seeds])
 
     def labels(self, start: int, count: int) -> Tensor | None:
-        """Classes (count,), int64, that the samples from `start` on shall show; None where there are none."""
-        labels = self.inputs(self.seed, range(start, start + count)).get("labels")
-        return None if labels is None else labels.argmax(dim=1)
+        """What the samples from `start` on shall show: classes (count,), or attributes (count, A), or None."""
+        indices = range(start, start + count)
+        return self.module.labels_of(indices, seed=self.seed, ask=self.ask)
 
     @torch.no_grad()
     def images(self, inputs: Mapping[str, Tensor]) -> Tensor:

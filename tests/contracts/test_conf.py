@@ -132,6 +132,12 @@ def test_every_choice_says_what_it_is():
 # Classes ----------------------------------------------------------------------------------------
 
 
+def has_gaps(class_: type) -> bool:
+    """Whether a method is left for a subclass to write; modules of torch are no abstract classes of Python."""
+    found = (getattr(class_, name, None) for name in dir(class_))
+    return any(getattr(method, "__isabstractmethod__", False) for method in found)
+
+
 def is_part(module: str, class_: type) -> bool:
     """Whether a class of this package is a part that a user may choose."""
     package = module.split(".")[1]
@@ -146,7 +152,8 @@ def is_part(module: str, class_: type) -> bool:
     if package == "penalties":
         return callable(own.get("project")) or "__call__" in own
     if package == "auxiliary":
-        return issubclass(class_, nn.Module) and ("discriminator" in own or "generator" in own)
+        sides = hasattr(class_, "discriminator") or hasattr(class_, "generator")
+        return issubclass(class_, nn.Module) and sides and not has_gaps(class_)
     if package == "latents":
         return "from_normal" in own and not getattr(class_, "_is_protocol", False)
     if package == "metrics":

@@ -371,7 +371,7 @@ def d2d_by_loops(images, proxies, classes, *, temperature, positive, negative) -
 )
 def test_reacgan_is_the_loop_of_the_paper(margins):
     play, term = fake_play(), DataToDataCrossEntropy(feature_dim=F, label_dim=K, dim=7, **margins)
-    proxies = unit(numpy(term.proxies.weight))
+    proxies = unit(numpy(term.anchors.weight))
     for kind, side in (("real", term.discriminator), ("fake", term.generator)):
         features, classes = getattr(play, f"on_{kind}").features, getattr(play, f"{kind}_classes")
         images = unit(linear(term.projection, numpy(features)))

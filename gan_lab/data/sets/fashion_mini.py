@@ -14,7 +14,7 @@ import torch
 from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note
 from gan_lab.data.decoding.fit import fit_digits
-from gan_lab.data.facts import ImageFacts
+from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.sets.mnist import FASHION_CLASSES
 from gan_lab.data.sets.options import check_options, check_split
@@ -46,9 +46,9 @@ class FashionMini:
         self.flip = flip
 
     @property
-    def facts(self) -> ImageFacts:
+    def facts(self) -> Facts:
         """Resolution, channels and classes."""
-        return ImageFacts(
+        return image_facts(
             resolution=self.resolution, channels=self.channels, classes=lambda: self.classes
         )
 

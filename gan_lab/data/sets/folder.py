@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from gan_lab.data.cache.files import Files, Recipe, load_files
 from gan_lab.data.decoding.decode import MAX_PIXELS
 from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import Tree, scan
-from gan_lab.data.facts import ImageFacts
+from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_options, check_split
 from gan_lab.data.sets.splits import TEST, TRAIN, Arrangement, by_folders, without_shared
@@ -75,10 +76,12 @@ class ImageFolder:
         self.holdout = holdout
         self.recipe = Recipe(resolution, channels, on_error, max_pixels, crop)
 
-    @property
-    def facts(self) -> ImageFacts:
+    @cached_property
+    def facts(self) -> Facts:
         """Resolution, channels, and the classes that the folders tell, for which they are listed."""
-        return ImageFacts(resolution=self.resolution, channels=self.channels, classes=self._classes)
+        return image_facts(
+            resolution=self.resolution, channels=self.channels, classes=self._classes
+        )
 
     def _classes(self) -> tuple[str, ...]:
         if self.root is None:  # loading says so

@@ -12,7 +12,7 @@ from gan_lab.common.errors import DataError
 from gan_lab.data.cache.arrays import enlarged_note, load_array
 from gan_lab.data.decoding.fit import fit_digits
 from gan_lab.data.decoding.idx import find_idx, idx_length, read_idx
-from gan_lab.data.facts import ImageFacts
+from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_options, check_split, counted
 from gan_lab.data.sets.places import Wanted, locate
@@ -65,9 +65,9 @@ class Mnist:
         self.flip = flip
 
     @property
-    def facts(self) -> ImageFacts:
+    def facts(self) -> Facts:
         """Resolution, channels and classes."""
-        return ImageFacts(
+        return image_facts(
             resolution=self.resolution, channels=self.channels, classes=lambda: self.classes
         )
 

@@ -57,8 +57,8 @@ class Oracle:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What constructors may ask for by name: vocab_size and length."""
-        return {"vocab_size": self.vocab_size, "length": self.length}
+        """What constructors may ask for by name: vocab_size, length and columns."""
+        return {"vocab_size": self.vocab_size, "length": self.length, "columns": ("tokens",)}
 
     @functools.cached_property
     def language(self) -> LstmGenerator:

@@ -13,7 +13,7 @@ from gan_lab.data.cache.files import Files, load_files
 from gan_lab.data.columns import Pixels
 from gan_lab.data.decoding.fit import HALVES
 from gan_lab.data.decoding.tree import Tree, scan
-from gan_lab.data.facts import ImageFacts
+from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_split
 from gan_lab.data.sets.photos import Photos
@@ -46,9 +46,9 @@ class Pairs(Photos):
         one_of("data.images", self.images, HALVES)
 
     @property
-    def facts(self) -> ImageFacts:
+    def facts(self) -> Facts:
         """Resolution, channels and columns."""
-        return ImageFacts(
+        return image_facts(
             resolution=self.resolution, channels=self.channels, columns=("images", "partner")
         )
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from gan_lab.data.cache.files import Recipe
 from gan_lab.data.decoding.decode import MAX_PIXELS
 from gan_lab.data.decoding.fit import HALVES
-from gan_lab.data.facts import ImageFacts
+from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.sets.options import check_options
 
 
@@ -38,10 +38,10 @@ class Photos:
         )
 
     @property
-    def facts(self) -> ImageFacts:
+    def facts(self) -> Facts:
         """Resolution, channels, and classes where the set has some."""
         classes: tuple[str, ...] = getattr(self, "classes", ())
-        return ImageFacts(
+        return image_facts(
             resolution=self.resolution, channels=self.channels, classes=lambda: classes
         )
 

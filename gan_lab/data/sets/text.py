@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from gan_lab.common.errors import DataError
 from gan_lab.common.paths import user_path
 from gan_lab.common.ranges import in_range, one_of
+from gan_lab.data.facts import Facts
 from gan_lab.data.sets.options import check_split
 from gan_lab.data.token_set import TokenSet
 from gan_lab.data.vocabulary import SEPARATORS, UNKNOWN, Vocabulary, pieces
 
 ASSET = Path(__file__).resolve().parents[2] / "assets" / "proverbs_lines.txt.xz"
-
-
-class TextFacts(Mapping[str, Any]):
-    """Facts of a text; the file is read when somebody asks for its words.
-
-    Args:
-        source: what they are of.
-    """
-
-    names = ("vocab_size", "vocabulary", "length", "level", "columns")
-
-    def __init__(self, source: TextFile) -> None:
-        self.source = source
-
-    def __getitem__(self, name: str) -> Any:
-        """A fact.
-
-        Raises:
-            KeyError: where the data lacks it.
-        """
-        if name not in self.names:
-            raise KeyError(name)
-        if name == "columns":
-            return ("tokens",)
-        if name in ("length", "level"):
-            return getattr(self.source, name)
-        words = self.source.vocabulary.words
-        return len(words) if name == "vocab_size" else words
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.names)
 
 
 class TextFile:
@@ -93,9 +56,15 @@ class TextFile:
         self.holdout = holdout
 
     @property
-    def facts(self) -> TextFacts:
-        """vocab_size, vocabulary, length, level and columns."""
-        return TextFacts(self)
+    def facts(self) -> Facts:
+        """vocab_size, vocabulary, length, level and columns; the file is read when somebody asks for its words."""
+        return Facts(
+            {"length": self.length, "level": self.level, "columns": ("tokens",)},
+            {
+                "vocabulary": lambda: self.vocabulary.words,
+                "vocab_size": lambda: len(self.vocabulary.words),
+            },
+        )
 
     @cached_property
     def lines(self) -> list[str]:

@@ -12,7 +12,7 @@ from gan_lab.common.ranges import one_of
 from gan_lab.data.cache.files import Files, load_files
 from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import scan
-from gan_lab.data.facts import ImageFacts
+from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.data.sets.options import check_split
 from gan_lab.data.sets.photos import Photos
@@ -47,9 +47,9 @@ class Unpaired(Photos):
         one_of("data.crop", self.crop, CROPS)
 
     @property
-    def facts(self) -> ImageFacts:
+    def facts(self) -> Facts:
         """Resolution, channels and columns."""
-        return ImageFacts(
+        return image_facts(
             resolution=self.resolution,
             channels=self.channels,
             columns=tuple(f"images_{domain}" for domain in DOMAINS),
