@@ -107,7 +107,7 @@ def test_every_multiple_that_is_crossed_is_due_once(batch, every):
     """For intervals that the batch steps over: due in the round that crosses a multiple, and in no other."""
     clock, due = Clock(), []
     for _ in range(300):
-        clock.advance(batch, generators_moved=True)
+        clock.advance(batch, (), generators_moved=True)
         if clock.crossed(every / 1000):
             due.append(clock.images_seen)
     crossed = {images // every for images in range(batch, 300 * batch + 1, batch)} - {0}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 KIMG = 1000
 
@@ -11,29 +13,53 @@ KIMG = 1000
 class Clock:
     """Host integers that survive a resume.
 
-    `iteration` counts rounds, `generator_updates` the rounds in which the generators moved, `images_seen` the reals
-    shown to the discriminators. `rounds_since_generator` and `last_batch` describe the last round.
+    `iteration` counts rounds, `generator_updates` the rounds in which a generator moved, `images_seen` the records of
+    the data (images; texts, where data is text) that rounds have consumed. `last_batch` is the last round's part.
+
+    `updates` counts by player the rounds in which it moved, and `waited` those since then.
     """
 
     iteration: int = 0
     generator_updates: int = 0
     images_seen: int = 0
-    rounds_since_generator: int = 0
     last_batch: int = 0
+    updates: dict[str, int] = field(default_factory=dict)
+    waited: dict[str, int] = field(default_factory=dict)
 
-    def generators_due(self, n_critic: float) -> bool:
-        """Whether the round that now begins is the n_critic-th since the generators last moved."""
-        return self.rounds_since_generator + 1 >= round(n_critic)
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], roles: Mapping[str, str]) -> Clock:
+        """A stored clock; an older one counted generators together, and its other players in every round.
 
-    def advance(self, images: int, generators_moved: bool) -> None:
-        """End a round of so many images."""
+        Args:
+            state: what `state_dict` returned, maybe of an older version.
+            roles: of the players, by name.
+        """
+        counts = dict(state)
+        since = counts.pop("rounds_since_generator", None)
+        clock = cls(**counts)
+        if since is not None:
+            makers = {name for name, role in roles.items() if role == "generator"}
+            for name in roles:
+                one = name in makers
+                clock.updates[name] = clock.generator_updates if one else clock.iteration
+                clock.waited[name] = since if one else 0
+        return clock
+
+    def due(self, player: str, interval: float) -> bool:
+        """Whether the round that now begins is the interval-th since this player last moved."""
+        return self.waited.get(player, 0) + 1 >= round(interval)
+
+    def advance(self, images: int, moved: Collection[str], *, generators_moved: bool) -> None:
+        """End a round of so many images, in which these players moved."""
         self.iteration += 1
         self.images_seen += images
         self.last_batch = images
-        self.rounds_since_generator += 1
-        if generators_moved:
-            self.generator_updates += 1
-            self.rounds_since_generator = 0
+        self.generator_updates += generators_moved
+        for player in self.waited:
+            self.waited[player] += 1
+        for player in moved:
+            self.updates[player] = self.updates.get(player, 0) + 1
+            self.waited[player] = 0
 
     def crossed(self, every_kimg: float) -> bool:
         """Whether the last round crossed a multiple of every_kimg; 0 or less means never."""
@@ -55,6 +81,6 @@ class Clock:
             "images_seen": self.images_seen,
         }
 
-    def state_dict(self) -> dict[str, int]:
-        """All counters as plain integers."""
+    def state_dict(self) -> dict[str, Any]:
+        """All counters as plain integers; those of players by name."""
         return asdict(self)

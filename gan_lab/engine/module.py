@@ -21,13 +21,15 @@ from gan_lab.engine.notes import Notes
 from gan_lab.engine.optimizers import can_be_captured
 from gan_lab.engine.phases import Phase, Phases
 from gan_lab.engine.play import Play
-from gan_lab.engine.player import OptimizerOptions, Player
+from gan_lab.engine.player import GENERATOR, OptimizerOptions, Player, PlayerSpec
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.randomness import Draws, seed_default_generators
 from gan_lab.engine.reparametrized import Reparametrized
 from gan_lab.engine.runner import Captured, CudaGraph, Eager, Recording, Runner
-from gan_lab.engine.schedule import schedule
-from gan_lab.engine.step import Step
+from gan_lab.engine.schedule import Schedule, schedule
+from gan_lab.engine.step import Step, share_of
+
+EVERY_ROUND = Schedule(start=1.0, end=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,8 @@ class RoundCallback(Protocol):
 class AdversarialModule(Declarations, LightningModule):
     """Base of all games: plays what a game declares (declarations.py), above all its `players` and `steps`.
 
-    A round is one batch of fresh reals and one discriminator update; every n_critic-th round the generators move too.
-    Inside a round nothing is read from the device, and all shapes are static.
+    A round is one batch of fresh reals. Discriminators move in each, generators in every n_critic-th, players with an
+    interval of their own by that. Inside a round nothing is read from the device, and all shapes are static.
 
     Args:
         n_critic: rounds per generator update; a number >= 1 or a schedule.
@@ -112,14 +114,13 @@ class AdversarialModule(Declarations, LightningModule):
         self.draws = Draws(self.device, rank=self.global_rank, ranks=self.ranks)
         self.dials = Dials(self.device if options.capture else None)
         self.stand_at(self.clock)
-        self.generators = {s.name for s in self.players() if s.role == "generator"}
         self.notes = Notes(self.modules())
         self.carried = {}
         for spec in self.players():
             self.playing[spec.name] = Player(
                 spec,
                 options.optimizers[spec.name],
-                intervals=self.timeline.intervals(spec.name),
+                intervals=self.timeline.lazy_intervals(spec.name),
                 ema_half_life_kimg=options.ema_half_life_kimg,
                 ema_rampup=options.ema_rampup,
                 captured=options.capture,
@@ -187,26 +188,21 @@ class AdversarialModule(Declarations, LightningModule):
         clock = self.clock
         seed_default_generators(self.options.seed, self.global_rank, clock.iteration)
         phase = self.enter_phase()
-        n_critic = max(round((phase.n_critic or self.n_critic).at(clock.images_seen)), 1)
+        due = self.players_due(phase)
         # Gradient norms cost operations: each player's is taken in its last update before the log.
         rounds_to_log = (
             self.options.log_every_rounds - clock.iteration % self.options.log_every_rounds
         )
-        generators_move = clock.generators_due(n_critic) and any(
-            step.player in self.generators for step in phase.steps
-        )
         size = next(iter(batch.values())).shape[0]
         batch = self.runner.hold(batch)
         for step in phase.steps:
-            player = self.playing[step.player]
-            generator = step.player in self.generators
-            updates = clock.generator_updates if generator else clock.iteration
-            if (generators_move or not generator) and updates % step.every == 0:
-                interval = n_critic if generator else 1
+            interval = due.get(step.player)
+            if interval is not None and clock.updates.get(step.player, 0) % step.every == 0:
+                player = self.playing[step.player]
                 self.update(step, player, batch, interval >= rounds_to_log)
-        if generators_move:
-            self.average(size * self.ranks, {step.player for step in phase.steps})
-        clock.advance(size * self.ranks, generators_move)
+        self.average(size * self.ranks, due)
+        makers = self.generators
+        clock.advance(size * self.ranks, due, generators_moved=any(p in makers for p in due))
         if rounds_to_log == 1:
             self.share_meter()
         for callback in self.round_callbacks:
@@ -216,8 +212,28 @@ class AdversarialModule(Declarations, LightningModule):
     def stand_at(self, clock: Clock) -> None:
         """Take a clock's place in the run, and with it the phase."""
         self.clock = clock
+        specs = self.players()
+        self.generators = {spec.name for spec in specs if spec.role == GENERATOR}
+        self.intervals = {spec.name: self.interval_of(spec) for spec in specs}
+        for name in self.intervals:
+            clock.waited.setdefault(name, 0)
         self.timeline = Phases(self.phases())
         self.phase = self.timeline.at(clock.images_seen)
+
+    def interval_of(self, spec: PlayerSpec) -> Schedule:
+        """Rounds from one update of a player to its next."""
+        if spec.interval is not None:
+            return spec.interval
+        return self.n_critic if spec.role == GENERATOR else EVERY_ROUND
+
+    def players_due(self, phase: Phase) -> dict[str, int]:
+        """Who moves in the round that now begins, each with its interval."""
+        clock, found = self.clock, {}
+        for name in phase.players:
+            interval = (phase.intervals.get(name) or self.intervals[name]).at(clock.images_seen)
+            if clock.due(name, interval):
+                found[name] = max(round(interval), 1)
+        return found
 
     def enter_phase(self) -> Phase:
         """The phase that the next round belongs to."""
@@ -237,10 +253,11 @@ class AdversarialModule(Declarations, LightningModule):
                 self.meter.clear()
 
     def average(self, images: int, moved: Collection[str]) -> None:
-        """Move the averages of players that moved; `images` is the size of each round since the generators did."""
-        since = (self.clock.rounds_since_generator + 1) * images
-        for player in self.playing.values():
-            if player.ema is not None and player.name in moved:
+        """Move the averages of players that moved; `images` is the size of each round since they last did."""
+        for name in moved:
+            player = self.playing[name]
+            if player.ema is not None:
+                since = (self.clock.waited[name] + 1) * images
                 decay = player.ema.decay(since, self.clock.images_seen + images)
                 weight = self.dials.set(f"{player.name}/average", 1.0 - decay)
                 self.runner.run(f"{player.name}/average", None, partial(player.ema.update, weight))
@@ -253,7 +270,7 @@ class AdversarialModule(Declarations, LightningModule):
         want_norm = want_norm and step.every == 1
         # One process' numbers, whatever the rank: each takes its part of the whole batch's.
         self.draws.begin(step.name, self.options.seed, 0, self.clock.iteration)
-        player.set_rate(images, self.dials)
+        player.set_rate(images, self.dials, self.phase.rates.get(player.name, 1.0))
         weights = {
             name: term.weight.at(images)
             if term.weight.constant
@@ -278,6 +295,7 @@ class AdversarialModule(Declarations, LightningModule):
         self.let_move(player)
         player.forget_gradients()
         parts = self.options.accumulate
+        batch = share_of(batch, step.share, parts=parts)
         size = next(iter(batch.values())).shape[0]
         length = size // parts
         for start in range(0, size, length):
@@ -334,13 +352,16 @@ class AdversarialModule(Declarations, LightningModule):
             if spec.averaged:
                 player = self.playing.get(spec.name)
                 ema = player.ema if player is not None else None
-                found.update(ema.networks if ema is not None else spec.networks)
+                networks = ema.networks if ema is not None else spec.networks
+                if twice := set(found) & set(networks):
+                    raise ValueError(f"two averaged players have a network {twice.pop()!r}")
+                found.update(networks)
         return found
 
     def rates(self) -> dict[str, float]:
         """The learning rates of now, as records name them."""
         images = self.clock.images_seen
-        return {f"lr/{name}": player.lr.at(images) for name, player in self.playing.items()}
+        return {f"lr/{name}": player.rate(images) for name, player in self.playing.items()}
 
     def read_meter(self) -> dict[str, float]:
         """Means since the meter was last read: losses as sums of their terms, terms, logits, norms; and the rates."""
@@ -352,6 +373,10 @@ class AdversarialModule(Declarations, LightningModule):
                 losses[f"loss/{name}"] = sum(terms)
         return losses | values | self.rates()
 
+    def stored_clock(self, state: Mapping[str, Any]) -> Clock:
+        """The clock of a snapshot."""
+        return Clock.restored(state, {spec.name: spec.role for spec in self.players()})
+
     def snapshot(self) -> dict[str, Any]:
         """Everything that training changes, as tensors and plain values."""
         return {
@@ -362,6 +387,6 @@ class AdversarialModule(Declarations, LightningModule):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over a snapshot; optimizers and averages follow when they are made."""
-        self.clock = Clock(**state["clock"])
+        self.clock = self.stored_clock(state["clock"])
         self.load_state_dict(state["networks"])
         self._state = state

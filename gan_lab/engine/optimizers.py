@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 FUSED_DEVICES = {"cpu", "cuda"}
 # Torch asks in each step whether a GPU is recording, and on a machine without one looks for the driver each time:
@@ -58,16 +57,18 @@ def corrected(options: Mapping[str, Any], correction: float) -> dict[str, Any]:
 
 def build_optimizer(
     factory: Callable[..., torch.optim.Optimizer],
-    parameters: Sequence[nn.Parameter],
+    groups: Sequence[Mapping[str, Any]],
     *,
     options: Mapping[str, Any],
     correction: float,
     captured: bool = False,
 ) -> torch.optim.Optimizer:
-    """Make the optimizer over these parameters; they must lie on their final device."""
-    device = parameters[0].device
+    """Make the optimizer over these groups of parameters; they must lie on their final device."""
+    device = groups[0]["params"][0].device
     extra = flavour(factory, device, captured=captured)
-    optimizer = factory(parameters, **corrected(options, correction), **extra)
+    optimizer = factory(
+        [dict(group) for group in groups], **corrected(options, correction), **extra
+    )
     if device.type == "cpu":
         for check in CAPTURE_CHECKS:
             if hasattr(optimizer, check):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from gan_lab.engine.clock import KIMG
@@ -20,15 +21,22 @@ class Phase:
         steps: which updates a round is made of, in order.
         kimg: how long it lasts, in thousands of images seen; the last phase lasts to the end of the run.
         name: for the log.
-        n_critic: rounds per generator update; None leaves it to the game's.
+        intervals: rounds from one update of a player to its next, by player; others keep what their specs say.
+        rates: factors of the learning rates in it, by player.
         setting: whatever plays need to know of it, such as a resolution; read as `play.phase.setting`.
     """
 
     steps: Sequence[Step]
     kimg: float = math.inf
     name: str = ""
-    n_critic: Schedule | None = None
+    intervals: Mapping[str, Schedule] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
     setting: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def players(self) -> tuple[str, ...]:
+        """Who has steps in it."""
+        return tuple(dict.fromkeys(step.player for step in self.steps))
 
 
 class Phases:
@@ -61,7 +69,7 @@ class Phases:
                 return phase
         return self.phases[-1]
 
-    def intervals(self, player: str) -> list[int]:
+    def lazy_intervals(self, player: str) -> list[int]:
         """How often the steps of a player come, in the first phase in which it has some."""
         for phase in self.phases:
             found = [step.every for step in phase.steps if step.player == player]

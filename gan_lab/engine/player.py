@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from gan_lab.engine.optimizers import build_optimizer, lazy_correction
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.schedule import Schedule
 
-Role = Literal["discriminator", "generator"]
+GENERATOR = "generator"  # the role of players whose updates a run counts
 
 
 class Constraint(Protocol):
@@ -32,17 +32,24 @@ class PlayerSpec:
 
     Attributes:
         name: its name in configuration and logs, such as `generator`.
-        role: discriminators move in every round, generators in every n_critic-th.
+        role: what it is: generator, discriminator, encoder, classifier. A run counts the updates of generators.
         networks: its networks by name.
         constraints: projections after each update.
         averaged: whether an EMA follows it.
+        interval: rounds from one of its updates to the next; None is the game's n_critic for generators, 1 for others.
+        rates: factors of its learning rate for some of its weights, by the beginning of their names, such as
+            {"generator.mapping": 0.01}.
+        half_life_kimg: of its EMA; None is that of the run.
     """
 
     name: str
-    role: Role
+    role: str
     networks: Mapping[str, nn.Module]
     constraints: Sequence[Constraint] = ()
     averaged: bool = False
+    interval: Schedule | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    half_life_kimg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,21 +84,25 @@ class Player:
     ) -> None:
         self.name = spec.name
         self.moving = False
-        self.role = spec.role
         self.parameters = [p for network in spec.networks.values() for p in network.parameters()]
         self.constraints = spec.constraints
         self.lr = optimizer.lr
         self.clip_norm = optimizer.clip_norm
         self.correction = lazy_correction(intervals)
+        self.factor = 1.0  # of its learning rate, in the phase of now
+        groups = rate_groups(spec)
+        self.shares = list(groups)
+        rate = self.lr.at(0) * self.correction
         self.optimizer = build_optimizer(
             optimizer.factory,
-            self.parameters,
-            options={**optimizer.options, "lr": self.lr.at(0) * self.correction},
+            [{"params": found, "lr": rate * share} for share, found in groups.items()],
+            options={**optimizer.options, "lr": rate},
             correction=self.correction,
             captured=captured,
         )
+        half_life = ema_half_life_kimg if spec.half_life_kimg is None else spec.half_life_kimg
         self.ema = (
-            EMA(spec.networks, half_life_kimg=ema_half_life_kimg, rampup=ema_rampup)
+            EMA(spec.networks, half_life_kimg=half_life, rampup=ema_rampup)
             if spec.averaged
             else None
         )
@@ -107,12 +118,18 @@ class Player:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def set_rate(self, images_seen: int, dials: Dials) -> None:
-        """Set the learning rate due after so many images."""
-        if not self.lr.constant:
-            rate = self.lr.at(images_seen) * self.correction
-            for group in self.optimizer.param_groups:
-                group["lr"] = dials.set(f"{self.name}/lr", rate)
+    def set_rate(self, images_seen: int, dials: Dials, factor: float = 1.0) -> None:
+        """Set the learning rate due after so many images, times a factor of the phase."""
+        if self.lr.constant and factor == self.factor:
+            return
+        self.factor = factor
+        rate = self.lr.at(images_seen) * self.correction * factor
+        for share, group in zip(self.shares, self.optimizer.param_groups, strict=True):
+            group["lr"] = dials.set(f"{self.name}/lr*{share}", rate * share)
+
+    def rate(self, images_seen: int) -> float:
+        """The learning rate after so many images, before the correction for lazy steps."""
+        return self.lr.at(images_seen) * self.factor
 
     def average_gradients(self, ranks: int) -> None:
         """Average the gradients over ranks with one all-reduce."""
@@ -172,3 +189,22 @@ class Player:
             group.update({key: value for key, value in mine.items() if key != "params"})
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
+
+
+def rate_groups(spec: PlayerSpec) -> dict[float, list[nn.Parameter]]:
+    """A player's weights by the factor of their learning rate, in their order.
+
+    Raises:
+        ValueError: if a name in its rates begins no weight's name.
+    """
+    groups: dict[float, list[nn.Parameter]] = {}
+    unused = set(spec.rates)
+    for network, module in spec.networks.items():
+        for name, parameter in module.named_parameters():
+            fitting = [key for key in spec.rates if f"{network}.{name}".startswith(key)]
+            unused -= set(fitting)
+            factor = spec.rates[max(fitting, key=len)] if fitting else 1.0
+            groups.setdefault(factor, []).append(parameter)
+    if unused:
+        raise ValueError(f"{spec.name}: rates name {sorted(unused)}, and no weight is called so")
+    return groups

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, nearest
@@ -40,12 +43,14 @@ class Step:
         terms: what it descends, by name in conf/.
         every: its interval, in updates of its player.
         label: tells apart several steps of one player; lazy ones are labelled by their terms.
+        share: its batch, as a share of the round's: 2 plays twice as many samples, 0.5 half of them.
     """
 
     player: str
     terms: Mapping[str, Term]
     every: int = 1
     label: str = ""
+    share: float = 1.0
 
     @cached_property
     def name(self) -> str:
@@ -57,6 +62,33 @@ class Step:
     def differentiates(self) -> frozenset[str]:
         """All tensors that some term differentiates with respect to."""
         return frozenset().union(*(term.differentiates for term in self.terms.values()))
+
+
+def share_of(batch: Mapping[str, Tensor], share: float, *, parts: int) -> Mapping[str, Tensor]:
+    """The batch of a step: the first rows of the round's, which begin again where a step wants more.
+
+    Args:
+        batch: tensors (N, ...) by name.
+        share: of N.
+        parts: micro-batches that the result is divided into.
+
+    Raises:
+        ConfigError: if the result is not a whole number of rows for each part.
+    """
+    if share == 1:
+        return batch
+    size = next(iter(batch.values())).shape[0]
+    wanted = round(size * share)
+    if wanted < 1 or wanted % parts or abs(wanted - size * share) > 1e-6:
+        raise ConfigError(
+            f"A step with {share:g} of a batch of {size} in accumulate={parts} micro-batches: {size * share:g} rows "
+            "cannot be divided so; choose another share, data.batch_size or accumulate."
+        )
+    times = math.ceil(share)
+    return {
+        name: (torch.cat([rows] * times) if times > 1 else rows)[:wanted]
+        for name, rows in batch.items()
+    }
 
 
 def parts_of(player: str, parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,12 +108,27 @@ def check_players(group: str, parts: Mapping[str, Any], players: Collection[str]
 
 
 def steps_of(
-    player: str, adversarial: Mapping[str, Term], penalties: Mapping[str, tuple[Term, int]]
+    player: str,
+    adversarial: Mapping[str, Term],
+    penalties: Mapping[str, tuple[Term, int]],
+    *,
+    share: float = 1.0,
+    shares: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Step]:
-    """One main step with every term of interval 1, and a lazy step for each other penalty."""
+    """One main step with every term of interval 1, and a lazy step for each other penalty.
+
+    Args:
+        player: who moves.
+        adversarial: terms of the main step.
+        penalties: more terms, each with its interval.
+        share: of the main step's batch.
+        shares: of the batches of lazy penalties, by name; 1 for others.
+    """
     main = dict(adversarial)
     main.update({name: term for name, (term, every) in penalties.items() if every == 1})
     lazy = [
-        Step(player, {name: term}, every) for name, (term, every) in penalties.items() if every > 1
+        Step(player, {name: term}, every, share=shares.get(name, 1.0))
+        for name, (term, every) in penalties.items()
+        if every > 1
     ]
-    return [Step(player, main), *lazy]
+    return [Step(player, main, share=share), *lazy]

@@ -43,6 +43,8 @@ class GAN(AdversarialModule):
         label_dim: their number; None where the data has none.
         label_law: how often fakes get each label: as the data has them, or uniform.
         n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
+        generator_batch: fakes in the generator's step for each one in the discriminator's, > 0; where the loss compares
+            them with reals, these are repeated.
 
     Raises:
         ConfigError: where a part needs labels and the data has none.
@@ -64,8 +66,11 @@ class GAN(AdversarialModule):
         label_dim: int | None = None,
         label_law: str = "data",
         n_critic: Scalar = 1,
+        generator_batch: float = 1.0,
     ) -> None:
         super().__init__(n_critic=n_critic)
+        in_range("generator_batch", generator_batch, above=0)
+        self.generator_batch = generator_batch
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
@@ -217,7 +222,9 @@ class GAN(AdversarialModule):
                 for name, p in parts_of(player, self.penalties).items()
             }
             main = {"adversarial": Term(loss), **self._auxiliary_terms(player)}
-            steps += steps_of(player, main, penalties)
+            share = self.generator_batch if player == "generator" else 1.0
+            shares = {name: getattr(p, "share", 1.0) for name, p in self.penalties.items()}
+            steps += steps_of(player, main, penalties, share=share, shares=shares)
         return steps
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:

@@ -97,7 +97,12 @@ class SeqGAN(AdversarialModule):
             "discriminator": self.steps()[0],
         }
         before = [
-            Phase([alone[name]], kimg=kimg, name=name, n_critic=schedule(1, "n_critic"))
+            Phase(
+                [alone[name]],
+                kimg=kimg,
+                name=name,
+                intervals={"generator": schedule(1, "n_critic")},
+            )
             for name, kimg in self.lasting.items()
             if kimg > 0
         ]

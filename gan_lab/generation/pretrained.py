@@ -13,7 +13,6 @@ from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import CheckpointError, ConfigError, first_line
 from gan_lab.common.paths import user_path
 from gan_lab.config.stored import stored_command, stored_config
-from gan_lab.engine.clock import Clock
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.generation.trained import Pretrained
 from gan_lab.storage.checkpoint import load_checkpoint
@@ -53,7 +52,7 @@ def load(
         game.load_state_dict(state["networks"])
         if ema:
             _take_average(game, state["players"])
-        game.stand_at(Clock(**state["clock"]))
+        game.stand_at(game.stored_clock(state["clock"]))
     except (RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint does not fit the model of {run.config} ({first_line(error)})."

@@ -82,11 +82,11 @@ def resumed(wish: str | None, folder: RunFolder, *, alone: bool) -> Resumed | No
 def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
     """The content of a checkpoint, once it has what every run's has."""
     clock = state.get("clock")
-    counters = clock.values() if isinstance(clock, dict) else [None]
     parts = [state.get(key) for key in ("networks", "players", "identity", "evaluation")]
     sound = (
-        all(type(value) is int and value >= 0 for value in counters)
-        and {"iteration", "images_seen"} <= set(clock or ())
+        isinstance(clock, dict)
+        and _are_counts(clock)
+        and {"iteration", "images_seen"} <= set(clock)
         and all(isinstance(part, dict) for part in parts[:2])
         and all(isinstance(part, dict | None) for part in parts[2:])
         and type(state.get("records", 0)) is int
@@ -95,6 +95,12 @@ def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
     if not sound:
         raise CheckpointError(f"{path}: holds no state of a run; use another file of its folder.")
     return state
+
+
+def _are_counts(node: Any) -> bool:
+    if isinstance(node, dict):
+        return all(map(_are_counts, node.values()))
+    return type(node) is int and node >= 0
 
 
 def _are_texts(node: Any) -> bool:

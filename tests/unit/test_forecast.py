@@ -48,7 +48,7 @@ def test_evaluations_are_counted_to_the_end(every, seen, count):
     assert count_evaluations(stop, every, images_seen=seen, per_round=64) == count
     clock, found = Clock(images_seen=seen), 0
     while not stop.counted_out(clock):
-        clock.advance(100, True)
+        clock.advance(100, (), generators_moved=True)
         found += clock.crossed(every)
     assert count in (found, found + 1)
     assert (count > found) == (not clock.crossed(every) and seen < 200000)

@@ -45,7 +45,7 @@ def test_records_wait_for_room_in_their_order(tmp_path, caplog):
         for iteration in range(6):
             service.full = iteration in (1, 2, 3)
             reporter.record(clock, {"loss/generator": float(iteration)})
-            clock.advance(8, True)  # the same clock all along, as in a run
+            clock.advance(8, (), generators_moved=True)  # the same clock all along, as in a run
         reporter.picture(clock, "samples", tmp_path / "kimg.png")
         reporter.close(0)
     expected = [(i, {"loss/generator": float(i)}) for i in range(6)]
