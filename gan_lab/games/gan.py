@@ -79,16 +79,19 @@ class GAN(AdversarialModule):
         self.classes = tuple(classes)
         self.label_dim = label_dim
         self.label_law = self._law(label_law)
-        self.constraints = {
-            k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
-        }
-        check_players("penalty", penalty, PLAYERS)
         heads = nn.ModuleDict(self.auxiliaries)
         if heads:
             self.heads = heads
-        self.keep(
-            {"loss": loss, "latent": latent, **{f"penalty_{k}": p for k, p in penalty.items()}}
-        )
+        self._take_penalties(penalty)
+        self.keep({"loss": loss, "latent": latent})
+
+    def _take_penalties(self, penalty: Mapping[str, Any]) -> None:
+        """Own the penalties and constraints, with the weights of the former."""
+        check_players("penalty", penalty, PLAYERS)
+        self.constraints = {
+            k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
+        }
+        self.keep({f"penalty_{k}": p for k, p in penalty.items()})
         self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
         self.weights = {
             k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
