@@ -50,6 +50,21 @@ def test_fakes_count_as_much_as_k_says():
     assert {k: float(v) for k, v in loss.notes(real, fake).items()} == {OF_REALS: 2, OF_FAKES: 6}
 
 
+def test_the_convergence_is_logged_with_the_k_that_counted():
+    """L(x) + |gamma L(x) - L(G(z))|, once by hand and once from a round's logged logits."""
+    loss = BoundaryEquilibrium(gamma=0.5)
+    real, fake = torch.tensor([-1.0, -3.0]), torch.tensor([-4.0, -8.0])
+    assert float(loss.measures(real, fake)["convergence"]) == pytest.approx(2 + abs(0.5 * 2 - 6))
+    game = play_rounds(built("model=began").game, batches(8), 1)
+    values = game.read_meter()
+    reals, fakes = -values["logits/real"], -values["logits/fake"]
+    assert values["measure/convergence"] == pytest.approx(reals + abs(0.5 * reals - fakes))
+    assert values["measure/k"] == 0
+    game.adversarial.balance.k.fill_(0.25)
+    play_rounds(game, batches(8), 1)
+    assert game.read_meter()["measure/k"] == 0.25
+
+
 def test_k_moves_once_for_each_update_of_the_discriminator_whatever_the_parts():
     """After two rounds k is the rule applied to what those rounds saw; in two parts it is the same."""
     found = {}

@@ -115,10 +115,13 @@ class ImagePlay(Play):
         return output
 
     def observe(self) -> Mapping[str, Tensor]:
-        """Logits of reals and fakes in the discriminator's main step."""
+        """Logits of reals and fakes in the discriminator's main step, and what the loss measures of them."""
         if not self.in_main_step:
             return {}
-        return {"logits/real": self.on_real.logits, "logits/fake": self.on_fake.logits}
+        real, fake = self.on_real.logits.detach(), self.on_fake.logits.detach()
+        measured = self.game.adversarial.measures(real, fake)
+        found = {f"measure/{name}": value for name, value in measured.items()}
+        return {"logits/real": real, "logits/fake": fake, **found}
 
 
 def takes_labels(network: nn.Module) -> bool:

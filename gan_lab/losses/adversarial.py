@@ -46,6 +46,11 @@ class Loss(ABC):
         del real, fake
         return {}
 
+    def measures(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
+        """Numbers of the discriminator's step worth logging beside losses and logits, by name, shape ()."""
+        del real, fake
+        return {}
+
 
 def flipped(real: Tensor, fake: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (N,) of reals and fakes, exchanged in the pairs where flips (N,) is true.

@@ -68,3 +68,10 @@ class BoundaryEquilibrium(Loss):
     @override
     def notes(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
         return {OF_REALS: -real.float().mean(), OF_FAKES: -fake.float().mean()}
+
+    @override
+    def measures(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
+        """The convergence L(x) + |gamma L(x) - L(G(z))| of section 3.4, lower is better, and k as it was."""
+        reals, fakes = self.notes(real, fake).values()
+        distance = (self.balance.gamma * reals - fakes).abs()
+        return {"convergence": reals + distance, "k": self.balance.k.clone()}
