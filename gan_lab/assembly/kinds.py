@@ -55,6 +55,7 @@ KINDS = {
     ),
     "generator": _NETWORK,
     "discriminator": _NETWORK,
+    "encoder": _NETWORK,
     "latent": Kind("a distribution of latents", ("gan_lab.latents.",), with_methods("from_normal")),
     "loss": Kind("a Loss", ("gan_lab.losses.",), with_methods("discriminator", "generator")),
     "penalty": Kind("a penalty or a constraint", ("gan_lab.penalties.",), _term_or_constraint),

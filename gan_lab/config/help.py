@@ -24,6 +24,7 @@ FIRST = (
     "generator",
     "discriminator",
     "latent",
+    "encoder",
 )
 
 FLAGS = {

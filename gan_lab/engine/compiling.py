@@ -49,9 +49,9 @@ class Compiled:
             ) from error
 
 
-def uncompiled(network: nn.Module, *inputs: Any) -> Any:
+def uncompiled(network: nn.Module, *inputs: Any, **others: Any) -> Any:
     """Call a network as Python: torch cannot differentiate compiled code twice, as penalties on gradients do."""
     if network._compiled_call_impl is None:
-        return network(*inputs)
+        return network(*inputs, **others)
     with torch.compiler.set_stance("force_eager"):
-        return network(*inputs)
+        return network(*inputs, **others)

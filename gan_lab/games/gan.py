@@ -217,18 +217,21 @@ class GAN(AdversarialModule):
     def steps(self) -> Sequence[Step]:
         """The discriminator's step and its lazy penalties, then the generator's."""
         steps: list[Step] = []
-        for player, loss in zip(
-            PLAYERS, (self._discriminator_loss, self._generator_loss), strict=True
-        ):
+        for player in PLAYERS:
             penalties = {
                 name: (Term(p, self.weights[name], frozenset(p.differentiates)), p.every)
                 for name, p in parts_of(player, self.penalties).items()
             }
-            main = {"adversarial": Term(loss), **self._auxiliary_terms(player)}
+            main = {**self.adversarial_terms(player), **self._auxiliary_terms(player)}
             share = self.generator_batch if player == "generator" else 1.0
             shares = {name: getattr(p, "share", 1.0) for name, p in self.penalties.items()}
             steps += steps_of(player, main, penalties, share=share, shares=shares)
         return steps
+
+    def adversarial_terms(self, player: str) -> dict[str, Term]:
+        """This player's side of the adversarial loss."""
+        sides = {"discriminator": self._discriminator_loss, "generator": self._generator_loss}
+        return {"adversarial": Term(sides[player])}
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
         real, fake = play.on_real.logits, play.on_fake.logits

@@ -104,12 +104,28 @@ class ImagePlay(Play):
         return self.judge(images, self.real_labels if labels is None else labels, twice=True)
 
     def judge(
-        self, images: Tensor, labels: Tensor | None = None, *, twice: bool = False
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        twice: bool = False,
+        **beside: Tensor,
     ) -> DiscriminatorOutput:
-        """The discriminator on images; `twice` where the result is differentiated twice."""
+        """The discriminator on images, and what else it judges with them.
+
+        Args:
+            images: (N, C, H, W).
+            labels: as the discriminator reads them, (N, label_dim).
+            twice: whether the result is differentiated twice.
+            beside: such as the latents z (N, dim) of the images, for discriminators of pairs.
+        """
         discriminator = self.game.discriminator
         given = (images, *_given(discriminator, labels))
-        output = uncompiled(discriminator, *given) if twice else discriminator(*given)
+        output = (
+            uncompiled(discriminator, *given, **beside)
+            if twice
+            else discriminator(*given, **beside)
+        )
         for part in getattr(self.game, "judges", ()):
             output = output._replace(logits=part.judge(output))
         return output

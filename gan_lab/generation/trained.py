@@ -171,6 +171,37 @@ class Pretrained:
             images.append(sampler.images({**inputs, "latents": part}))
         return torch.cat(images)
 
+    def encode(self, images: Tensor, *, batch_size: int = 64) -> Tensor:
+        """Latents (N, dim) that the run's encoder finds for images, float32, on `device`.
+
+        Args:
+            images: (N, C, H, W) in [-1, 1].
+            batch_size: images at once.
+
+        Raises:
+            ConfigError: if the run's model has no encoder, or the images have another shape.
+        """
+        return self._of_images("encode", images, batch_size)
+
+    def reconstruct(self, images: Tensor, *, batch_size: int = 64) -> Tensor:
+        """What the generator makes of the latents of images, as `encode`: (N, C, H, W) in [-1, 1]."""
+        return self._of_images("reconstruct", images, batch_size)
+
+    def _of_images(self, what: str, images: Tensor, batch_size: int) -> Tensor:
+        made = getattr(self.game, what, None)
+        if made is None:
+            raise ConfigError(
+                f"{what}: this run's model has no encoder; train one that has, such as model=bigan or model=ali."
+            )
+        if images.ndim != 4 or tuple(images.shape[1:]) != self.shape or not len(images):
+            wanted = ", ".join(map(str, self.shape))
+            raise ConfigError(
+                f"{what}: the images' shape is {tuple(images.shape)}; this model takes (N, {wanted}), N >= 1."
+            )
+        in_range("batch_size", batch_size, low=1)
+        there = images.to(self.device, torch.float32).split(batch_size)
+        return torch.cat([made(self.networks, part) for part in there])
+
     def sampler(
         self,
         *,

@@ -41,6 +41,14 @@ class Loss(ABC):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return what the generator minimises, shape (); real is read only where `needs_real`."""
 
+    def encoder(self, real: Tensor) -> Tensor:
+        """Return what an encoder minimises, shape (): the wish that reals, paired with its latents, look like fakes.
+
+        It is the generator's wish for fakes with the signs of logits exchanged, as in arXiv:1605.09782, section 3.4.
+        Losses with `needs_real` have it in `generator`.
+        """
+        return self.generator(-real)
+
     def notes(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
         """Numbers of the discriminator's step by name, shape (), for the `commit` of a module that the loss owns."""
         del real, fake
@@ -202,6 +210,11 @@ class LeastSquares(Loss):
     @override
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return least_squares_generator(fake, c=self.c)
+
+    @override
+    def encoder(self, real: Tensor) -> Tensor:
+        """Squared distance to the generator's target mirrored between those of fakes and reals, a + b - c."""
+        return least_squares_generator(real, c=self.a + self.b - self.c)
 
 
 class Wasserstein(Loss):
