@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
 
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
@@ -44,18 +43,15 @@ class PairPlay(ImagePlay):
         return found
 
     @cached_property
-    @override
     def on_real(self) -> DiscriminatorOutput:
         twice = self.wants_gradient("real")
         return self.judge(self.real, self.real_labels, twice=twice, z=self.encoded)
 
     @cached_property
-    @override
     def on_fake(self) -> DiscriminatorOutput:
         twice = self.wants_gradient("fake")
         return self.judge(self.fake, self.fake_labels, twice=twice, z=self.z)
 
-    @override
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images with the mean of their latents, which have no gradient."""
         with torch.no_grad():
@@ -103,7 +99,6 @@ class BiGAN(GAN):
         shape = (KEPT, channels, resolution, resolution)
         self.register_buffer("kept", torch.zeros(shape, dtype=torch.uint8))
 
-    @override
     def players(self) -> Sequence[PlayerSpec]:
         """The discriminator, and the generator together with the encoder."""
         return [
@@ -112,7 +107,6 @@ class BiGAN(GAN):
             for spec in super().players()
         ]  # fmt: skip
 
-    @override
     def adversarial_terms(self, player: str) -> dict[str, Term]:
         """The GAN's, and the encoder's: reals with its latents shall look like fakes."""
         found = super().adversarial_terms(player)
@@ -120,14 +114,12 @@ class BiGAN(GAN):
             found["encoder"] = Term(lambda play: self.adversarial.encoder(play.on_real.logits))
         return found
 
-    @override
     def prepare(self, data: Any) -> None:
         """Keep some reals, evenly spread over the training split, whose reconstructions grids show."""
         super().prepare(data)
         places = [index * len(data.images) // KEPT for index in range(KEPT)]
         self.kept.copy_(torch.as_tensor(data.images[places]))
 
-    @override
     def questions(self) -> Mapping[str, Sequence[str]]:
         names = (
             f"{what} {index}"
@@ -136,7 +128,6 @@ class BiGAN(GAN):
         )
         return {**super().questions(), SHOWN: ["sample", *names]}
 
-    @override
     def picture(self, count: int) -> Shown:
         """Samples above, and below as many reals with their reconstructions to the right of each."""
         if len(self.questions()) > 1 or count < 4:  # labels or codes have rows of their own
@@ -149,14 +140,12 @@ class BiGAN(GAN):
         above = [0] * ((rows - rows // 2) * columns)
         return Shown(len(above) + len(below), columns, {SHOWN: [*above, *below]})
 
-    @override
     def inputs(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> dict[str, Tensor]:
         """As of a GAN, and which kept real is shown instead, int64 (N,), where somebody asks."""
         found = super().inputs(indices, seed=seed, ask=ask)
         shown = asked(ask, SHOWN, indices)
         return found if shown is None else found | {SHOWN: torch.tensor(shown)}
 
-    @override
     @torch.no_grad()
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """As of a GAN; a kept real, or its reconstruction, in the place of samples that were asked to be one."""
