@@ -44,11 +44,13 @@ class PairPlay(ImagePlay):
 
     @cached_property
     def on_real(self) -> DiscriminatorOutput:
+        """The discriminator on the reals with the encoder's latents."""
         twice = self.wants_gradient("real")
         return self.judge(self.real, self.real_labels, twice=twice, z=self.encoded)
 
     @cached_property
     def on_fake(self) -> DiscriminatorOutput:
+        """The discriminator on the fakes with the latents that they were made of."""
         twice = self.wants_gradient("fake")
         return self.judge(self.fake, self.fake_labels, twice=twice, z=self.z)
 
@@ -121,6 +123,7 @@ class BiGAN(GAN):
         self.kept.copy_(torch.as_tensor(data.images[places]))
 
     def questions(self) -> Mapping[str, Sequence[str]]:
+        """As of a GAN, and which kept real or reconstruction is shown in the place of a sample."""
         names = (
             f"{what} {index}"
             for index in range(KEPT)
