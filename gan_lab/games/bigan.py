@@ -70,7 +70,8 @@ class BiGAN(GAN):
         discriminator: maps images and their latents `z=` to a DiscriminatorOutput with logits (N,).
         resolution: height and width of the images.
         channels: of the images.
-        generator, latent, loss, penalty, auxiliary, classes, label_dim, label_law, n_critic: as of a GAN.
+        generator, latent, loss, penalty, auxiliary, classes, label_dim, label_law, n_critic, generator_batch: as of a
+            GAN.
     """
 
     Play = PairPlay
@@ -92,10 +93,12 @@ class BiGAN(GAN):
         label_dim: int | None = None,
         label_law: str = "data",
         n_critic: Scalar = 1,
+        generator_batch: float = 1.0,
     ) -> None:
         super().__init__(
             generator=generator, discriminator=discriminator, latent=latent, loss=loss, penalty=penalty,
             auxiliary=auxiliary, classes=classes, label_dim=label_dim, label_law=label_law, n_critic=n_critic,
+            generator_batch=generator_batch,
         )  # fmt: skip
         self.encoder = encoder
         shape = (KEPT, channels, resolution, resolution)
