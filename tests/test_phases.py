@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 import torch
@@ -13,8 +14,11 @@ from gan_lab.engine.step import Step
 from gan_lab.latents.distributions import Normal
 from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gan_lab.storage.checkpoint import load_checkpoint
+from gan_lab.train import main
 from tests.conftest import (
     CHOSEN,
+    REPOSITORY,
     TrainingOptions,
     adam,
     batches,
@@ -90,6 +94,34 @@ def test_a_resume_within_and_between_phases_is_exact(cut):
     second.restore(copy.deepcopy(first.snapshot()))
     play_rounds(second, stream, 6 - cut)
     assert differing(weights(whole), weights(second)) == set()
+
+
+PHASED = [
+    f"--config-dir={REPOSITORY / 'tests' / 'toy' / 'conf'}", "model=phased", "allow_targets=[tests.]",
+    "data.resolution=16", "data.batch_size=16", "logger=none", "metrics=none", "samples.num=4", "max_kimg=null",
+    "log_every_rounds=1",
+]  # fmt: skip
+
+
+def test_phases_have_batches_of_their_own_from_the_command_line(tmp_path, capfd):
+    assert main([*PHASED, "max_rounds=6", f"hydra.run.dir={tmp_path}/straight"]) == 0
+    records = [
+        json.loads(line) for line in (tmp_path / "straight/metrics.jsonl").read_text().splitlines()
+    ]
+    assert [r["images_seen"] for r in records if "loss/generator" in r] == [8, 16, 24, 40, 56, 72]
+    assert main([*PHASED, "max_rounds=2", f"hydra.run.dir={tmp_path}/halves"]) == 0
+    assert main([f"resume={tmp_path}/halves", "max_rounds=6", "allow_targets=[tests.]"]) == 0
+    whole, halves = (
+        load_checkpoint(tmp_path / name / "checkpoints/last.ckpt")
+        for name in ("straight", "halves")
+    )
+    assert whole["clock"] == halves["clock"]
+    for name, value in whole["networks"].items():
+        assert torch.equal(value, halves["networks"][name]), name
+    capfd.readouterr()
+    run = [f"hydra.run.dir={tmp_path}/odd", "max_rounds=2", "data.batch_size=9", "accumulate=3"]
+    assert main([*PHASED, *run]) == 2
+    assert "A phase of this model has batches of 8, which do not divide" in capfd.readouterr().err
 
 
 def test_a_loaded_game_knows_its_phase():

@@ -23,6 +23,7 @@ class Phase:
         name: for the log.
         intervals: rounds from one update of a player to its next, by player; others keep what their specs say.
         rates: factors of the learning rates in it, by player.
+        batch_size: of its rounds, over all ranks; None is the run's.
         setting: whatever plays need to know of it, such as a resolution; read as `play.phase.setting`.
     """
 
@@ -31,6 +32,7 @@ class Phase:
     name: str = ""
     intervals: Mapping[str, Schedule] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
+    batch_size: int | None = None
     setting: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -68,6 +70,10 @@ class Phases:
             if images_seen < end:
                 return phase
         return self.phases[-1]
+
+    def batch_sizes(self) -> set[int]:
+        """Those that phases choose for themselves."""
+        return {phase.batch_size for phase in self.phases if phase.batch_size is not None}
 
     def lazy_intervals(self, player: str) -> list[int]:
         """How often the steps of a player come, in the first phase in which it has some."""

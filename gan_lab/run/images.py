@@ -16,6 +16,7 @@ from gan_lab.data.stream.labelled import few_labels
 from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import fitting_batch
 from gan_lab.data.table import SideBySide, Table
+from gan_lab.engine.phases import Phases
 from gan_lab.generation.sampling import Sampler
 from gan_lab.process.progress import phase
 from gan_lab.run.known_data import compare_images, identity_of
@@ -64,12 +65,15 @@ def plain_facts(source: Any) -> dict[str, Any]:
     }
 
 
-def stream(images: Table | SideBySide, source: Any, config: Mapping[str, Any]) -> ImageData:
+def stream(
+    images: Table | SideBySide, source: Any, config: Mapping[str, Any], phases: Phases
+) -> ImageData:
     """The data in the order in which training sees them.
 
     Where there are fewer than a batch, batches are smaller; config.yaml keeps what was asked for.
 
     Raises:
+        ConfigError: if the batch of a phase does not divide among processes and micro-batches.
         DataError: if there are fewer than processes and micro-batches.
     """
     options = config["data"]
@@ -79,6 +83,18 @@ def stream(images: Table | SideBySide, source: Any, config: Mapping[str, Any]) -
         log.info(
             f"There are only {len(images):,} {images.records}: a batch holds {size:,} instead of {wanted:,}."
         )
+    fitting = {size: fitting_batch(images, size, parts=parts) for size in phases.batch_sizes()}
+    for own in fitting.values():
+        if own % parts:
+            raise ConfigError(
+                f"A phase of this model has batches of {own}, which do not divide among {parts} processes and "
+                "micro-batches; choose other strategy.devices or accumulate."
+            )
+
+    def size_after(images_seen: int) -> int:
+        own = phases.at(images_seen).batch_size
+        return size if own is None else fitting[own]
+
     return ImageData(
         images,
         batch_size=size,
@@ -86,6 +102,7 @@ def stream(images: Table | SideBySide, source: Any, config: Mapping[str, Any]) -
         flip=source.flip,
         place=options["device"],
         balance=bool(options.get("balance")),
+        sizes=size_after if fitting else None,
     )
 
 

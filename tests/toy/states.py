@@ -63,3 +63,14 @@ class Growing(GAN):
 
     def drift(self, play):
         return (play.fake - play.carried("fake")).square().mean()
+
+
+class Phased(GAN):
+    """The game with small batches at first."""
+
+    def phases(self):
+        steps = self.steps()
+        return [
+            Phase(steps, kimg=0.024, name="small", batch_size=8),
+            Phase(steps, name="usual"),
+        ]

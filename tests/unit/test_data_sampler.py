@@ -169,3 +169,24 @@ def test_a_stretch_fetched_ahead_takes_no_batch_from_the_stream():
     assert list(now) == [1, 2]
     assert list(following) == [3, 4, 5]
     assert list(next(stretches)) == [6, 7, 8]
+
+
+def growing_sizes(images_seen):
+    """Batches of 4, from 20 images on of 12, from 60 on of 8."""
+    return 4 if images_seen < 20 else 12 if images_seen < 60 else 8
+
+
+@pytest.mark.parametrize("place", ["cpu", "sent", "resident"])
+def test_batches_may_change_their_size_and_stay_the_same_stream(place, monkeypatch):
+    way = {"cpu": "_on_host", "sent": "_sent", "resident": "_from_device"}[place]
+    monkeypatch.setattr(Batches, "__iter__", lambda self: getattr(self, way)())
+    plain = [number for batch in stream(20) for number in numbers(batch)]
+    found = [numbers(batch) for batch in stream(14, sizes=growing_sizes)]
+    assert [len(batch) for batch in found] == [4] * 5 + [12] * 4 + [8] * 5
+    assert [n for batch in found for n in batch] == plain[: sum(map(len, found))]
+    assert [numbers(batch) for batch in stream(8, sizes=growing_sizes, start=32)] == found[6:]
+    halves = [
+        [numbers(batch) for batch in stream(14, sizes=growing_sizes, rank=rank, ranks=2)]
+        for rank in (0, 1)
+    ]
+    assert [one + other for one, other in zip(*halves, strict=True)] == found

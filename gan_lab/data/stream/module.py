@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
@@ -21,6 +22,7 @@ class ImageData(LightningDataModule):
         flip: whether half of the images are mirrored.
         place: data.device: where the set lives, see `Batches`.
         balance: every class equally often.
+        sizes: rows of the round that begins after so many images seen, where phases have batches of their own.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class ImageData(LightningDataModule):
         flip: bool,
         place: str = "auto",
         balance: bool = False,
+        sizes: Callable[[int], int] | None = None,
     ) -> None:
         super().__init__()
         self.images = images
@@ -40,6 +43,7 @@ class ImageData(LightningDataModule):
         self.flip = flip
         self.place = place
         self.balance = balance
+        self.sizes = sizes
 
     def train_dataloader(self) -> Any:
         """The stream from the module's images_seen on: Lightning's prefetching never moves the clock."""
@@ -57,5 +61,6 @@ class ImageData(LightningDataModule):
             device=trainer.strategy.root_device,
             place=self.place,
             balance=self.balance,
+            sizes=self.sizes,
         )
         return Stretches(batches)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -52,7 +51,8 @@ def fitting_batch(table: Table | SideBySide, wanted: int, *, parts: int = 1) -> 
 
 
 class _Request(NamedTuple):
-    position: int
+    begin: int
+    rows: int
     gathered: Mapping[str, Tensor]  # rows of each column, to be filled
     mirrored: Tensor | None  # bool (n,), to be filled
 
@@ -82,6 +82,7 @@ class Batches:
             lies as bytes, moved there once; else a thread gathers the next batch meanwhile.
         stream: name of one of several streams side by side; it is behind every name in a batch.
         balance: every class equally often, instead of every row once.
+        sizes: images in the batch that begins after so many images seen, where not all batches are of one size.
 
     Raises:
         ConfigError: if the batch does not divide among the ranks, or the place cannot be had.
@@ -110,6 +111,7 @@ class Batches:
         place: str = "auto",
         stream: str = "",
         balance: bool = False,
+        sizes: Callable[[int], int] | None = None,
     ) -> None:
         check_enough(table, batch_size)
         if batch_size % ranks:
@@ -119,7 +121,7 @@ class Batches:
                 f"use {fitting} or {fitting + ranks}."
             )
         self.batch_size = batch_size
-        self.count = batch_size // ranks
+        self.sizes = sizes
         self.seed = seed
         self.flip = flip
         self.start = start
@@ -144,9 +146,12 @@ class Batches:
     def _on_host(self) -> Iterator[dict[str, Tensor]]:
         """The CPU gathers, mirrors and scales."""
         order = self._order()
-        readers = {name: column.reader(self.count) for name, column in self.columns.items()}
-        for position in itertools.count(self.start, self.batch_size):
-            rows, mirrored = order.window(position + self.rank * self.count, self.count)
+        made_for = 0
+        for begin, count in self._windows():
+            if count != made_for:
+                readers = {name: column.reader(count) for name, column in self.columns.items()}
+                made_for = count
+            rows, mirrored = order.window(begin, count)
             yield {name: read(rows, mirrored) for name, read in readers.items()}
 
     def _sent(self) -> Iterator[dict[str, Tensor]]:
@@ -154,24 +159,24 @@ class Batches:
         order, sender = self._order(), Sender(self.device)
         stored = {name: column.values for name, column in self.columns.items()}
 
-        def request(position: int) -> _Request:
+        def request(window: tuple[int, int]) -> _Request:
+            begin, count = window
             gathered = {
-                name: sender.empty((self.count, *values.shape[1:]), values.dtype)
+                name: sender.empty((count, *values.shape[1:]), values.dtype)
                 for name, values in stored.items()
             }
-            mirrored = sender.empty((self.count,), torch.bool) if self.flip else None
-            return _Request(position, gathered, mirrored)
+            mirrored = sender.empty((count,), torch.bool) if self.flip else None
+            return _Request(begin, count, gathered, mirrored)
 
         def gather(wanted: _Request) -> _Request:
-            rows, mirrored = order.window(wanted.position + self.rank * self.count, self.count)
+            rows, mirrored = order.window(wanted.begin, wanted.rows)
             for name, values in stored.items():
                 torch.index_select(values, 0, rows, out=wanted.gathered[name])
             if wanted.mirrored is not None and mirrored is not None:
                 wanted.mirrored.copy_(mirrored)
             return wanted
 
-        requests = map(request, itertools.count(self.start, self.batch_size))
-        for part in ahead(gather, requests):
+        for part in ahead(gather, map(request, self._windows())):
             flags = [] if part.mirrored is None else [part.mirrored]
             sent = sender.send([*part.gathered.values(), *flags])
             mirrored = sent.pop() if flags else None
@@ -179,12 +184,14 @@ class Batches:
 
     def _from_device(self) -> Iterator[dict[str, Tensor]]:
         """The device does everything, several batches at once."""
-        order = self._order()
-        each = 4 * self.count * sum(column.values[0].numel() for column in self.columns.values())
-        block = max(1, min(BLOCK, BLOCK_BYTES // each))
-        shape = (block, self.ranks, self.count)
-        for position in itertools.count(self.start, block * self.batch_size):
-            rows, mirrored = order.window(position, block * self.batch_size)
+        order, position = self._order(), self.start
+        each = 4 * sum(column.values[0].numel() for column in self.columns.values())
+        while True:
+            size = self._size(position)
+            count = size // self.ranks
+            block = max(1, min(BLOCK, BLOCK_BYTES // (each * count))) if self.sizes is None else 1
+            shape = (block, self.ranks, count)
+            rows, mirrored = order.window(position, block * size)
             rows = rows.view(shape)[:, self.rank].reshape(-1)
             if mirrored is not None:
                 mirrored = mirrored.view(shape)[:, self.rank].reshape(-1)
@@ -193,9 +200,22 @@ class Batches:
                 for name, column in self.columns.items()
             }
             whole = self._finished(gathered, mirrored)
-            for begin in range(0, block * self.count, self.count):
-                part = slice(begin, begin + self.count)
-                yield {name: values[part] for name, values in whole.items()}
+            for begin in range(0, block * count, count):
+                yield {name: values[begin : begin + count] for name, values in whole.items()}
+            position += block * size
+
+    def _size(self, position: int) -> int:
+        """Images in the batch that begins after so many, over all ranks."""
+        return self.batch_size if self.sizes is None else self.sizes(position)
+
+    def _windows(self) -> Iterator[tuple[int, int]]:
+        """Where this rank's part of each batch begins in the stream, and its images."""
+        position = self.start
+        while True:
+            size = self._size(position)
+            count = size // self.ranks
+            yield position + self.rank * count, count
+            position += size
 
     def _finished(
         self, gathered: Mapping[str, Tensor], mirrored: Tensor | None
