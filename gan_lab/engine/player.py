@@ -38,7 +38,8 @@ class PlayerSpec:
         averaged: whether an EMA follows it.
         interval: rounds from one of its updates to the next; None is the game's n_critic for generators, 1 for others.
         rates: factors of its learning rate for some of its weights, by the beginning of their names, such as
-            {"generator.mapping": 0.01}.
+            {"generator.mapping": 0.01}. They win over those that a network brings in an attribute `rates` of its own,
+            such as {"mapping": 0.01}.
         half_life_kimg: of its EMA; None is that of the run.
     """
 
@@ -195,15 +196,20 @@ def rate_groups(spec: PlayerSpec) -> dict[float, list[nn.Parameter]]:
     """A player's weights by the factor of their learning rate, in their order.
 
     Raises:
-        ValueError: if a name in its rates begins no weight's name.
+        ValueError: if a name in its rates, or in those of a network, begins no weight's name.
     """
     groups: dict[float, list[nn.Parameter]] = {}
-    unused = set(spec.rates)
+    rates = {
+        f"{network}.{key}": factor
+        for network, module in spec.networks.items()
+        for key, factor in getattr(module, "rates", {}).items()
+    } | dict(spec.rates)
+    unused = set(rates)
     for network, module in spec.networks.items():
         for name, parameter in module.named_parameters():
-            fitting = [key for key in spec.rates if f"{network}.{name}".startswith(key)]
+            fitting = [key for key in rates if f"{network}.{name}".startswith(key)]
             unused -= set(fitting)
-            factor = spec.rates[max(fitting, key=len)] if fitting else 1.0
+            factor = rates[max(fitting, key=len)] if fitting else 1.0
             groups.setdefault(factor, []).append(parameter)
     if unused:
         raise ValueError(f"{spec.name}: rates name {sorted(unused)}, and no weight is called so")

@@ -96,8 +96,21 @@ class ImagePlay(Play):
 
     def make(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The generator on any latents (N, dim)."""
-        images: Tensor = self.game.generator(z, *_given(self.game.generator, labels))
+        generator = self.game.generator
+        images: Tensor = generator(z, *_given(generator, labels), **self.drawn_for(generator))
         return images
+
+    def drawn_for(self, network: nn.Module) -> dict[str, Tensor]:
+        """Random numbers (N, n) that a network takes by name in training alone, such as where styles are mixed.
+
+        Its attribute `draws` tells the law and n for each name, as in {"cut": ("uniform", 1)}. They are the same
+        wherever a play calls the network, and samples are made without them.
+        """
+        laws = {"uniform": self.uniform, "normal": self.normal}
+        return {
+            name: laws[law](f"network/{name}", (self.size, count))
+            for name, (law, count) in getattr(network, "draws", {}).items()
+        }
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images, by default with the reals' labels; differentiable twice."""

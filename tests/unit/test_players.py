@@ -195,3 +195,14 @@ def test_a_doubled_batch_of_the_generator():
     moved = differing(weights(usual), weights(doubled))
     assert any(name.startswith("networks/generator") for name in moved)
     assert not any(name.startswith("networks/discriminator") for name in moved)
+
+
+def test_a_network_brings_rates_of_its_own():
+    network = encoder()
+    network.rates = {"1": 0.01, "3": 0.1}
+    spec = PlayerSpec("encoder", "encoder", {"encoder": network}, rates={"encoder.3": 0.5})
+    groups = rate_groups(spec)
+    assert {factor: len(found) for factor, found in groups.items()} == {0.01: 2, 0.5: 2}
+    network.rates = {"mapping": 0.01}
+    with pytest.raises(ValueError, match=r"rates name \['encoder.mapping'\]"):
+        rate_groups(PlayerSpec("encoder", "encoder", {"encoder": network}))
