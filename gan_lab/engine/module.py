@@ -28,6 +28,7 @@ from gan_lab.engine.reparametrized import Reparametrized
 from gan_lab.engine.runner import Captured, CudaGraph, Eager, Recording, Runner
 from gan_lab.engine.schedule import Schedule, schedule
 from gan_lab.engine.step import Step, share_of
+from gan_lab.engine.watching import Watch
 
 EVERY_ROUND = Schedule(start=1.0, end=1.0)
 
@@ -144,6 +145,7 @@ class AdversarialModule(Declarations, LightningModule):
                 meter=self.meter,
                 device=self.device,
                 say=self.say,
+                watch=None if self.options.compile else Watch(self.registered),
             )
         if self.options.compile:
             networks = [n for spec in self.players() for n in spec.networks.values()]
@@ -175,6 +177,11 @@ class AdversarialModule(Declarations, LightningModule):
         for player in self.playing.values():
             kinds |= player.changing()
         return kinds
+
+    def registered(self) -> list[Tensor]:
+        """Every tensor that a round may change, or that is set for it."""
+        changing = [tensor for kind in self.changing().values() for tensor in kind]
+        return [*changing, *self.draws.tensors(), *self.dials.tensors.values()]
 
     def training_step(self, batches: Iterable[Mapping[str, Tensor]], _index: int = 0) -> None:
         """Play a stretch of rounds, each on a batch of fresh reals, until it ends or the trainer shall stop."""

@@ -161,6 +161,7 @@ class Player:
                     kinds.setdefault(f"{key} of {self.name}'s optimizer", []).append(value)
         if self.ema is not None:
             kinds[f"{self.name}'s average"] = self.ema.averages
+            kinds[f"counters of {self.name}'s average"] = [copy for copy, _ in self.ema.copies]
         return kinds
 
     def state_dict(self) -> dict[str, Any]:

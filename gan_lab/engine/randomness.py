@@ -94,6 +94,10 @@ class Draws:
             sampler = self._samplers[step, purpose]
             sampler(*tensor.shape, generator=self.generator, out=tensor)
 
+    def tensors(self) -> list[Tensor]:
+        """Those of all steps."""
+        return [tensor for drawn in self._steps.values() for tensor in drawn.values()]
+
     def draw(
         self, purpose: str, shape: Sequence[int], sampler: Callable[..., Tensor] = torch.randn
     ) -> Tensor:

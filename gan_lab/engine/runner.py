@@ -19,6 +19,7 @@ from torch import Tensor
 from gan_lab.common.errors import first_line
 from gan_lab.engine.meter import Meter
 from gan_lab.engine.state import Kinds, Snapshot
+from gan_lab.engine.watching import Watch
 
 Work = Callable[[], None]
 WARM_UPS = 3  # eager runs of a step before it is recorded: libraries choose algorithms and allocate in them
@@ -107,6 +108,7 @@ class Captured:
         meter: whose counts replays must keep up.
         device: where it all lies.
         say: writes a line for the user.
+        watch: finds what work changes and nobody registered; None where networks are compiled, which it would prevent.
     """
 
     def __init__(
@@ -117,7 +119,9 @@ class Captured:
         meter: Meter,
         device: torch.device,
         say: Callable[[str], None],
+        watch: Watch | None = None,
     ) -> None:
+        self.watch = watch
         self.record = record
         self.state = state
         self.meter = meter
@@ -159,10 +163,21 @@ class Captured:
             self._prove(step, found, work)
             return
         counts = self.meter.counts.copy()
-        self._beside(work)
-        if self.runs[step] > WARM_UPS:
+        problem = self._watched(step, work)
+        if problem is not None:
+            self._give_up(step, problem)
+        elif self.runs[step] > WARM_UPS:
             added = self.meter.counts - counts
             self._record(step, variant, work, added)
+
+    def _watched(self, step: str, work: Work) -> str | None:
+        """Run eagerly, and say what the work changes beside what it may."""
+        if self.watch is None:
+            self._beside(work)
+            return None
+        with self.watch.of(step) as found:
+            self._beside(work)
+        return found[0] if found else None
 
     def _beside(self, work: Work) -> None:
         """Run eagerly on a stream of its own, as torch asks for before a capture."""
@@ -198,8 +213,8 @@ class Captured:
             work()
             return
         before.put_back()
-        self._beside(work)
-        problem = difference(before.kinds, replayed.kinds, self.state())
+        unregistered = self._watched(step, work)
+        problem = unregistered or difference(before.kinds, replayed.kinds, self.state())
         if problem is None:
             found.proven = True
         else:
