@@ -29,6 +29,7 @@ RATE_KEYS = ("lr", "clip_norm")
 OF_SEVERAL = (
     "penalty",
     "auxiliary",
+    "augment",
 )  # groups of which several are chosen, for games that take them
 OF_EACH = ("every_kimg", "num_samples")  # options that each metric has too
 

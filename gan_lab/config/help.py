@@ -21,6 +21,7 @@ FIRST = (
     "loss",
     "penalty",
     "auxiliary",
+    "augment",
     "generator",
     "discriminator",
     "latent",

@@ -46,13 +46,13 @@ class PairPlay(ImagePlay):
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals with the encoder's latents."""
         twice = self.wants_gradient("real")
-        return self.judge(self.real, self.real_labels, twice=twice, z=self.encoded)
+        return self.judge(self.real, self.real_labels, twice=twice, of="real", z=self.encoded)
 
     @cached_property
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes with the latents that they were made of."""
         twice = self.wants_gradient("fake")
-        return self.judge(self.fake, self.fake_labels, twice=twice, z=self.z)
+        return self.judge(self.fake, self.fake_labels, twice=twice, of="fake", z=self.z)
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images with the mean of their latents, which have no gradient."""
@@ -70,8 +70,8 @@ class BiGAN(GAN):
         discriminator: maps images and their latents `z=` to a DiscriminatorOutput with logits (N,).
         resolution: height and width of the images.
         channels: of the images.
-        generator, latent, loss, penalty, auxiliary, classes, label_dim, label_law, n_critic, generator_batch: as of a
-            GAN.
+        generator, latent, loss, penalty, auxiliary, augment, classes, label_dim, label_law, n_critic,
+            generator_batch: as of a GAN.
     """
 
     Play = PairPlay
@@ -89,6 +89,7 @@ class BiGAN(GAN):
         resolution: int,
         channels: int,
         auxiliary: Mapping[str, Any] | None = None,
+        augment: Mapping[str, Any] | None = None,
         classes: Sequence[str] = (),
         label_dim: int | None = None,
         label_law: str = "data",
@@ -97,8 +98,8 @@ class BiGAN(GAN):
     ) -> None:
         super().__init__(
             generator=generator, discriminator=discriminator, latent=latent, loss=loss, penalty=penalty,
-            auxiliary=auxiliary, classes=classes, label_dim=label_dim, label_law=label_law, n_critic=n_critic,
-            generator_batch=generator_batch,
+            auxiliary=auxiliary, augment=augment, classes=classes, label_dim=label_dim,
+            label_law=label_law, n_critic=n_critic, generator_batch=generator_batch,
         )  # fmt: skip
         self.encoder = encoder
         shape = (KEPT, channels, resolution, resolution)

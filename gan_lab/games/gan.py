@@ -17,6 +17,7 @@ from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
+from gan_lab.games.augmented import Augmentations
 from gan_lab.games.images import ImagePlay, has_batch_norm, takes_labels
 from gan_lab.games.labels import LabelLaw
 from gan_lab.latents.distributions import Latent
@@ -39,6 +40,7 @@ class GAN(AdversarialModule):
         loss: both sides of the adversarial loss.
         penalty: penalties (terms) and constraints (projections) by name, each of the player that it names.
         auxiliary: terms of either player by name, which may bring a head of their own.
+        augment: what changes images in front of the discriminator, by name, in the order of its use.
         classes: names of the data's classes or attributes.
         label_dim: their number; None where the data has none.
         label_law: how often fakes get each label: as the data has them, or uniform.
@@ -62,6 +64,7 @@ class GAN(AdversarialModule):
         loss: Loss,
         penalty: Mapping[str, Any],
         auxiliary: Mapping[str, Any] | None = None,
+        augment: Mapping[str, Any] | None = None,
         classes: Sequence[str] = (),
         label_dim: int | None = None,
         label_law: str = "data",
@@ -83,6 +86,8 @@ class GAN(AdversarialModule):
         if heads:
             self.heads = heads
         self._take_penalties(penalty)
+        self.augment = Augmentations(augment or {})
+        self.keep({f"augment_{name}": part for name, part in self.augment.parts.items()})
         self.keep({"loss": loss, "latent": latent})
 
     def _take_penalties(self, penalty: Mapping[str, Any]) -> None:
@@ -233,9 +238,16 @@ class GAN(AdversarialModule):
         sides = {"discriminator": self._discriminator_loss, "generator": self._generator_loss}
         return {"adversarial": Term(sides[player])}
 
+    def play_round(self, batch: Mapping[str, Tensor]) -> None:
+        """Play one round, after what augmentations read of their schedules was set."""
+        self.augment.set(self.clock.images_seen, self.dials)
+        super().play_round(batch)
+
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
         real, fake = play.on_real.logits, play.on_fake.logits
         for name, value in self.adversarial.notes(real, fake).items():
+            play.note(name, value)
+        for name, value in self.augment.notes(play).items():
             play.note(name, value)
         if chance := self.adversarial.label_flipping:
             real, fake = flipped(real, fake, play.uniform("label_flipping", (play.size,)) < chance)

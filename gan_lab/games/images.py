@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import count
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -82,12 +83,17 @@ class ImagePlay(Play):
     @cached_property
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
-        return self.judge(self.real, self.real_labels, twice=self.wants_gradient("real"))
+        return self.judge(self.real, self.real_labels, twice=self.wants_gradient("real"), of="real")
 
     @cached_property
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
-        return self.judge(self.fake, self.fake_labels, twice=self.wants_gradient("fake"))
+        return self.judge(self.fake, self.fake_labels, twice=self.wants_gradient("fake"), of="fake")
+
+    @cached_property
+    def _others(self) -> Iterator[int]:
+        """Numbers of the images judged beside reals and fakes, in their order."""
+        return count()
 
     @property
     def in_main_step(self) -> bool:
@@ -122,6 +128,7 @@ class ImagePlay(Play):
         labels: Tensor | None = None,
         *,
         twice: bool = False,
+        of: str = "",
         **beside: Tensor,
     ) -> DiscriminatorOutput:
         """The discriminator on images, and what else it judges with them.
@@ -130,9 +137,11 @@ class ImagePlay(Play):
             images: (N, C, H, W).
             labels: as the discriminator reads them, (N, label_dim).
             twice: whether the result is differentiated twice.
+            of: which images these are, real or fake, for the random numbers of augmentations; others are counted.
             beside: such as the latents z (N, dim) of the images, for discriminators of pairs.
         """
         discriminator = self.game.discriminator
+        images = self.game.augment(images, self, of or f"other{next(self._others)}")
         given = (images, *_given(discriminator, labels))
         output = (
             uncompiled(discriminator, *given, **beside)

@@ -13,6 +13,7 @@ COSTS = ("metric/seconds", "metric/time_share")  # of an evaluation, no results
 SEVERAL = (
     "penalty",
     "auxiliary",
+    "augment",
     "metrics",
     "logger",
 )  # groups of which several can be chosen; a command line's choices lack them

@@ -43,6 +43,7 @@ PART_GROUPS = (
     "loss",
     "penalty",
     "auxiliary",
+    "augment",
     "latent",
     "data",
     "metrics",
@@ -102,7 +103,7 @@ def test_model_files_are_short_and_name_a_game(file):
 
 @pytest.mark.parametrize(
     "file",
-    files("model", "loss", "penalty", "auxiliary", "generator", "discriminator"),
+    files("model", "loss", "penalty", "auxiliary", "augment", "generator", "discriminator"),
     ids=name_of,
 )
 def test_headers_cite_the_paper(file):
@@ -110,7 +111,7 @@ def test_headers_cite_the_paper(file):
     assert PAPER.search(header), "the header names the paper: arXiv number, or author and year"
 
 
-@pytest.mark.parametrize("group", ["penalty", "auxiliary", "metrics", "logger"])
+@pytest.mark.parametrize("group", ["penalty", "auxiliary", "augment", "metrics", "logger"])
 def test_parts_of_which_several_are_chosen_have_places_of_their_own(group):
     for name in Groups().choices(group):
         if name == "none":
@@ -154,6 +155,8 @@ def is_part(module: str, class_: type) -> bool:
     if package == "auxiliary":
         sides = hasattr(class_, "discriminator") or hasattr(class_, "generator")
         return issubclass(class_, nn.Module) and sides and not has_gaps(class_)
+    if package == "augment":
+        return issubclass(class_, nn.Module) and "forward" in own
     if package == "latents":
         return "from_normal" in own and not getattr(class_, "_is_protocol", False)
     if package == "metrics":
@@ -174,6 +177,7 @@ def parts_of_the_library():
             "losses",
             "penalties",
             "auxiliary",
+            "augment",
             "latents",
             "metrics",
             "data",

@@ -32,6 +32,7 @@ ROOMS = {
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
     "auxiliary": ({"torch"} | TYPING, {"common"}),
+    "augment": ({"torch"} | TYPING, {"common"}),
     "data": ({"torch", "numpy"}, set()),
     "data.decoding": (DATA, {"common"}),
     "data.cache": (
@@ -174,7 +175,7 @@ def test_no_arrow_goes_up():
 
 
 def test_the_engine_knows_no_game_and_no_part():
-    parts = {"games", "networks", "losses", "penalties", "auxiliary", "latents"}
+    parts = {"games", "networks", "losses", "penalties", "auxiliary", "augment", "latents"}
     for file in files_of("engine"):
         assert not [n for n in imported(file) if room_of(n) in parts], place(file)
 

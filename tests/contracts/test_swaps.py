@@ -127,7 +127,16 @@ def test_every_group_is_walked():
     }  # fmt: skip
     from gan_lab.config.groups import Groups
 
-    elsewhere = {"auxiliary", "encoder", "optimizer", "model", "debug", "experiment", "callbacks"}
+    elsewhere = {
+        "auxiliary",
+        "augment",
+        "encoder",
+        "optimizer",
+        "model",
+        "debug",
+        "experiment",
+        "callbacks",
+    }
     assert walked | elsewhere >= set(Groups().names())
 
 

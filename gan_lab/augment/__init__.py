@@ -1,0 +1,1 @@
+"""Augmentations: what stands in front of the discriminator, for reals and fakes alike."""
