@@ -35,6 +35,7 @@ PARSED_ONLY = {
     "mlflow ui": "a server that does not end",
     "comet login": "asks for an account",
     "python -m pytest": "the tests themselves",
+    "python -m tests.contracts.test_surface": "renews files of the checkout; a test holds them",
     "python scripts/checks": "minutes; tests have shorter forms of it",
     "python scripts/first_gan.py": "renews pictures of the docs, in minutes",
     "python scripts/bench": "minutes to hours on idle cores",
