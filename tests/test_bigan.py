@@ -183,6 +183,25 @@ def test_a_run_without_an_encoder_says_so(run, tmp_path) -> None:
         model.encode(torch.zeros(1, 1, 32, 32))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ["model=bigan", "discriminator=dcgan"],
+            "discriminator: judges images alone.*=joint_dcgan",
+        ),
+        (
+            ["model=dcgan", "discriminator=joint_dcgan"],
+            "discriminator: judges images together.*=dcgan",
+        ),
+    ],
+    ids=["images alone", "pairs"],
+)
+def test_a_discriminator_of_another_kind_is_refused(overrides, said) -> None:
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        built(*overrides)
+
+
 def test_an_encoder_for_a_model_without_one_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^encoder: this model has no such part"):
         built("model=dcgan", "encoder=dcgan")

@@ -176,7 +176,7 @@ def build_part(
                 FACTS_OF_DATA.get(name, "{}.{}: this option must be given.").format(path, name)
             )
     refuse_too_large(path, typing.cast(type, factory), arguments)
-    with _told_with_path(path, known):
+    with _told_with_path(path, set(known) - set(context)):
         try:
             return factory(**arguments)
         except (TypeError, ValueError) as error:
@@ -210,7 +210,10 @@ def _known_options(
 
 @contextmanager
 def _told_with_path(path: str, options: Collection[str]) -> Iterator[None]:
-    """Put the part's place before the option that its error names: a part does not know where it lies."""
+    """Put the part's place before the option that its error names: a part does not know where it lies.
+
+    What the context gives is no such option: a game's network lies beside the game.
+    """
     try:
         yield
     except GanLabError as error:

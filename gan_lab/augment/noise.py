@@ -9,7 +9,7 @@ from gan_lab.common.scalars import Scalar
 
 
 class InstanceNoise(Augmentation):
-    """x + std * e with e standard normal, of each pixel by itself: arXiv:1610.04490, section 3.2.
+    """x + std * e with e standard normal, of each pixel by itself: arXiv:1610.04490.
 
     Reals and fakes overlap under noise, so that the discriminator cannot be sure. The paper lets the noise shrink to
     nothing during training, which is a schedule of `std`.

@@ -72,9 +72,13 @@ class BiGAN(GAN):
         channels: of the images.
         generator, latent, loss, penalty, auxiliary, augment, classes, label_dim, label_law, n_critic,
             generator_batch: as of a GAN.
+
+    Raises:
+        ConfigError: where the discriminator judges images alone, or as of a GAN.
     """
 
     Play = PairPlay
+    gives_latents = True
     kept: Tensor
 
     def __init__(

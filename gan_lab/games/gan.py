@@ -18,7 +18,7 @@ from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
 from gan_lab.games.augmented import Augmentations
-from gan_lab.games.images import ImagePlay, has_batch_norm, takes_labels
+from gan_lab.games.images import ImagePlay, check_latents, has_batch_norm, takes_labels
 from gan_lab.games.labels import LabelLaw
 from gan_lab.latents.distributions import Latent
 from gan_lab.losses.adversarial import Loss, flipped
@@ -49,11 +49,12 @@ class GAN(AdversarialModule):
             them with reals, these are repeated.
 
     Raises:
-        ConfigError: where a part needs labels and the data has none.
+        ConfigError: where a part needs labels and the data has none, or the discriminator judges latents too.
     """
 
     Play = ImagePlay
     reads: ClassVar[tuple[str, ...]] = ("images",)
+    gives_latents: ClassVar[bool] = False  # to the discriminator, beside images
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class GAN(AdversarialModule):
         super().__init__(n_critic=n_critic)
         in_range("generator_batch", generator_batch, above=0)
         self.generator_batch = generator_batch
+        check_latents(discriminator, given=self.gives_latents)
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent

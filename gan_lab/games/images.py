@@ -9,9 +9,11 @@ from itertools import count
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.engine.compiling import uncompiled
 from gan_lab.engine.play import Play
 from gan_lab.games.labels import written
+from gan_lab.networks.joint import NO_LATENTS
 from gan_lab.networks.output import DiscriminatorOutput
 
 
@@ -165,6 +167,22 @@ class ImagePlay(Play):
 def takes_labels(network: nn.Module) -> bool:
     """Whether a network is called with labels behind its input."""
     return bool(getattr(network, "takes_labels", False))
+
+
+def check_latents(discriminator: nn.Module, *, given: bool) -> None:
+    """Refuse a discriminator that judges latents beside images where a game gives it none, and the reverse.
+
+    Raises:
+        ConfigError: saying which discriminator would fit.
+    """
+    takes = bool(getattr(discriminator, "takes_latents", False))
+    if takes and not given:
+        raise ConfigError(NO_LATENTS)
+    if given and not takes:
+        raise ConfigError(
+            "discriminator: judges images alone, and this model has it judge them together with their latents; choose "
+            "another, such as discriminator=joint_dcgan."
+        )
 
 
 def _given(network: nn.Module, labels: Tensor | None) -> tuple[Tensor, ...]:

@@ -17,6 +17,11 @@ from gan_lab.networks.layers.head import LogitHead
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
 
+NO_LATENTS = (
+    "discriminator: judges images together with their latents, which this model does not give it; choose another, "
+    "such as discriminator=dcgan."
+)
+
 
 class JointDiscriminator(LabelledDiscriminator):
     """What discriminators of pairs share: they differ in the layers from an image to its features.
@@ -29,6 +34,7 @@ class JointDiscriminator(LabelledDiscriminator):
         label_dim: number of the data's classes or attributes.
     """
 
+    takes_latents = True
     body: nn.Module
 
     def __init__(
@@ -49,10 +55,7 @@ class JointDiscriminator(LabelledDiscriminator):
             ConfigError: if a game gives no latents.
         """
         if z is None:
-            raise ConfigError(
-                "discriminator: judges images together with their latents, which this model does not give it; choose "
-                "another, such as discriminator=dcgan."
-            )
+            raise ConfigError(NO_LATENTS)
         image = self.body(self.beside(images, labels))
         latent = self.of_latent(z)
         features = self.of_pair(torch.cat([image, latent.to(image.dtype)], dim=1))

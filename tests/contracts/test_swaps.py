@@ -86,6 +86,7 @@ WANTS = (
     "places",
     "must be one of none",
     "reads images",
+    "latents",
 )
 
 
