@@ -81,7 +81,7 @@ RECIPES: Mapping[str, Recipe] = {
     "biggan": labelled("biggan", MNIST, [*SMALL_BLOCKS, "generator.embedding=32"], 24),
     "tacgan": labelled("tacgan", MNIST, SPECTRAL, 30),
     "adcgan": labelled("adcgan", MNIST, SPECTRAL, 30),
-    "contragan": labelled("contragan", MNIST, SPECTRAL, 30),
+    "contragan": labelled("contragan", MNIST, [*SPECTRAL, "auxiliary.contragan.temperature=0.1"], 30),
     "reacgan": labelled("reacgan", MNIST, SPECTRAL, 30),
     "sagan": labelled("sagan", MNIST, SMALL_BLOCKS, 24),
     "biggan_deep": labelled("biggan_deep", MNIST, [*SMALL_BLOCKS, "generator.embedding=32"], 24),

@@ -39,6 +39,7 @@ PARSED_ONLY = {
     "python scripts/checks": "minutes; tests have shorter forms of it",
     "python scripts/first_gan.py": "renews pictures of the docs, in minutes",
     "python scripts/bench": "minutes to hours on idle cores",
+    "python scripts/families.py": "trains two dozen models, in an hour",
     "python scripts/draw_rooms.py": "renews a picture of the docs",
     "python scripts/seeds.py": "reads a dozen runs that took hours",
     "python scripts/wandb_workspace.py": "needs an account",
