@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -11,13 +12,16 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gan_lab.data.stream.sampler import Batches
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.randomness import Draws
 from gan_lab.networks.mlp import MlpDiscriminator, MlpGenerator
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from tests.conftest import REPOSITORY, batches, dcgan, play_rounds, wgan_gp
+from tests.contracts.walk import PLAYERS, built
 
 sys.path.insert(0, str(REPOSITORY / "scripts" / "bench"))
+import family_loops
 import plain_loop
 from counting import Spy
 
@@ -114,3 +118,44 @@ def test_a_round_is_the_hand_written_work(name, precision):
     )
     generators = torch.stack([g for _, g in losses if g is not None])
     assert_close(values["loss/generator"], float(generators.mean()), rtol=1e-5, atol=1e-6)
+
+
+FAMILIES = {
+    "acgan_32": ["model=acgan", "discriminator.dropout=0"],
+    "infogan_32": ["model=infogan"],
+    "biggan_32": ["model=biggan", "data=fashion_mini"],
+    "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "model.rollouts=2",
+               "discriminator.dropout=0"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_plays_what_its_loop_by_hand_plays(family):
+    """The loops that the benches compare with: same losses from the same draws."""
+    options = [*FAMILIES[family], "data.batch_size=8", "precision=32-true"]
+    engine, by_hand = built(*options), built(*options).game
+    game, rounds = engine.game, 2 * round(engine.game.n_critic.at(0))
+    data = engine.source.load(engine.source.splits[0])
+
+    def stream():
+        return iter(Batches(data, batch_size=8, seed=0, flip=False, device=torch.device("cpu")))
+
+    def adam(player):
+        (spec,) = [spec for spec in by_hand.players() if spec.name == player]
+        chosen = by_hand.options.optimizers[player]
+        parameters = [p for network in spec.networks.values() for p in network.parameters()]
+        return torch.optim.Adam(parameters, lr=chosen.lr.at(0), fused=True, **chosen.options)
+
+    game.configure_optimizers()
+    feed = stream()
+    for _ in range(rounds):
+        game.play_round(next(feed))
+    loop = family_loops.LOOPS[family](
+        by_hand, lambda iteration: None, stream(), engine_noise(dict(zip(*[PLAYERS] * 2, strict=True)), {}), adam,
+        autocast=nullcontext,
+    )  # fmt: skip
+    losses = list(itertools.islice(loop, rounds))
+    values = game.read_meter()
+    for player, found in zip(PLAYERS, zip(*losses, strict=True), strict=True):
+        mean = torch.stack([loss for loss in found if loss is not None]).mean()
+        assert_close(values[f"loss/{player}"], float(mean), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,7 @@
 """Everything that gan_lab costs on a CPU, in one go: `make bench`.
 
-    python scripts/bench/bench.py [--only rounds start data evaluation] [--alternations 15] [--append] [--defaults]
+    python scripts/bench/bench.py [--only rounds families start data evaluation] [--alternations 15]
+                            [--append] [--defaults]
                             [--peer <the peer's python>]
 
 Each part runs in processes of its own, one after another, and alternates what it compares inside them. Results go to
@@ -15,11 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cases import machine
+from cases import FAMILIES, machine
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PARTS = ("rounds", "start", "data", "evaluation", "peer")
+PARTS = ("rounds", "families", "start", "data", "evaluation", "peer")
 # (case, precisions, further arguments): rounds of the default and of float32, then the framework alone.
 ROUNDS = [
     *((case, precision, ()) for case in ("mlp_28", "maxout_28", "dcgan_32", "dcgan_64", "wgan_gp_32")
@@ -62,6 +63,17 @@ def rounds(alternations: int, *, defaults: bool) -> list[dict]:
     return results
 
 
+def families(alternations: int) -> list[dict]:
+    """Rounds of models with labels, codes and text against hand-written loops, on one thread."""
+    results = []
+    for case in FAMILIES:
+        few = min(alternations, 5 if case == "seqgan" else 9)
+        results += call(
+            "bench_round.py", "--case", case, "--threads", "1", "--alternations", str(few)
+        )
+    return results
+
+
 def main() -> None:
     """Run the chosen parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -85,6 +97,8 @@ def main() -> None:
         if part == "rounds":
             before = kept.get(part, []) if options.append else []
             kept[part] = [*before, *rounds(options.alternations, defaults=options.defaults)]
+        elif part == "families":
+            kept[part] = families(options.alternations)
         elif part == "peer":
             few = ("--batch", "16", "--engine", "fp32", "bf16_channels_last")
             kept[part] = call("bench_peer.py", "--python", options.peer, *few)

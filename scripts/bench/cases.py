@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
+from gan_lab.assembly.build import Parts, build
 from gan_lab.data.image_set import ImageSet
+from gan_lab.data.table import Table
 from gan_lab.engine.module import TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import Draws
@@ -24,6 +28,7 @@ from gan_lab.networks.perceptron import PerceptronDiscriminator, PerceptronGener
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from gan_lab.penalties.gradient import GradientPenalty
 from gan_lab.storage.environment import git_commit
+from gan_lab.train import compose
 
 LATENT = 128
 # As conf/train.yaml has them.
@@ -71,6 +76,30 @@ CASES = {
 }
 
 
+# Families that are built from conf/ and play on the embedded clothes or on the synthetic language.
+_SMALL = ["generator.width=32", "discriminator.width=32", "data.batch_size=64"]
+FAMILIES = {
+    "acgan_32": ["model=acgan", *_SMALL, "discriminator.dropout=0"],
+    "infogan_32": ["model=infogan", *_SMALL],
+    "biggan_32": ["model=biggan", *_SMALL],
+    "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "data.batch_size=64",
+               "discriminator.dropout=0"],
+}  # fmt: skip
+CASES |= {
+    "acgan_32": _case(32, 10),
+    "infogan_32": _case(32, 10),
+    "biggan_32": {**_case(32, 2), "n_critic": 2},
+    "seqgan": {**_case(20, 5), "n_critic": 5},
+}
+
+
+def family_of(case: str) -> Parts:
+    """The parts of a family, with the same first weights each time."""
+    torch.manual_seed(0)
+    chosen = [*FAMILIES[case], "logger=none", "metrics=none", "strategy=cpu", "precision=32-true"]
+    return build(OmegaConf.to_container(compose(chosen), resolve=True))
+
+
 def networks_of(case: str) -> tuple[nn.Module, nn.Module]:
     size, channels = CASES[case]["size"], CASES[case]["channels"]
     image = {"resolution": size, "channels": channels}
@@ -95,6 +124,10 @@ def networks_of(case: str) -> tuple[nn.Module, nn.Module]:
 
 def game_of(case: str, **options) -> GAN:
     """The case's game, with the same first weights each time."""
+    if case in FAMILIES:
+        game = family_of(case).game
+        game.options = replace(game.options, **options)
+        return game
     torch.manual_seed(0)
     generator, discriminator = networks_of(case)
     wasserstein = CASES[case]["wasserstein"]
@@ -114,8 +147,11 @@ def game_of(case: str, **options) -> GAN:
     return game
 
 
-def images_of(case: str, count: int = 4096) -> ImageSet:
-    """Noise of the case's size."""
+def images_of(case: str, count: int = 4096) -> Table:
+    """Noise of the case's size; a family's own data."""
+    if case in FAMILIES:
+        source = family_of(case).source
+        return source.load(source.splits[0])
     generator = torch.Generator().manual_seed(0)
     shape = (count, CASES[case]["channels"], CASES[case]["size"], CASES[case]["size"])
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)

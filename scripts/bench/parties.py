@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import family_loops
 import plain_loop
 import torch
 from cases import CASES, game_of, images_of, noise_of
@@ -189,7 +190,8 @@ def loop_of(case: str, precision: str, *, expert: bool):
         else:
             make_ordinary(network)
     batch, every = CASES[case]["batch"], CASES[case]["n_critic"]
-    ema = EMA({"generator": generator}, half_life_kimg=10, rampup=0.05)
+    half_life = game.options.ema_half_life_kimg
+    ema = EMA({"generator": generator}, half_life_kimg=half_life, rampup=0.05)
 
     def foreach_average(iteration):
         ema.update(1 - ema.decay(batch * every, batch * (iteration + 1)))
@@ -203,11 +205,25 @@ def loop_of(case: str, precision: str, *, expert: bool):
     autocast = nullcontext
     if expert and precision == "bf16-mixed":
         autocast = partial(torch.autocast, "cpu", torch.bfloat16, cache_enabled=False)
+    average = foreach_average if expert else average_by_tensor
+    if case in family_loops.LOOPS:
+        return family_loops.LOOPS[case](
+            game, average, iter(feed(case)), noise_of(torch.device("cpu")),
+            partial(adam_by_hand, game, fused=True if expert else None), autocast=autocast,
+        )  # fmt: skip
     loop = plain_loop.wgan_gp_loop if CASES[case]["wasserstein"] else plain_loop.dcgan_loop
     return loop(
-        generator, discriminator, foreach_average if expert else average_by_tensor, iter(feed(case)),
+        generator, discriminator, average, iter(feed(case)),
         noise_of(torch.device("cpu")), 10**9, autocast=autocast, fused=True if expert else None,
     )  # fmt: skip
+
+
+def adam_by_hand(game, player: str, *, fused: bool | None):
+    """Torch's Adam with the rate and betas that the game's options name."""
+    (spec,) = [spec for spec in game.players() if spec.name == player]
+    chosen = game.options.optimizers[player]
+    parameters = [p for network in spec.networks.values() for p in network.parameters()]
+    return torch.optim.Adam(parameters, lr=chosen.lr.at(0), fused=fused, **chosen.options)
 
 
 def feed(case: str) -> Batches:

@@ -25,14 +25,18 @@ def interval(values: list[float], digits: int = 2) -> str:
 
 def rounds(bench: dict) -> str:
     """The engine against hand-written loops."""
-    head = (
-        "case", "precision", "tutorial's loop, ms", "expert's loop, ms", "engine, ms", "images/s",
-        "**faster than the tutorial's, CPU time**", "wall", "than the expert's, CPU time", "share of floor", "peak MB",
-    )  # fmt: skip
+    return against_loops(r for r in bench["rounds"] if r["case"] != "nothing")
+
+
+def families(bench: dict) -> str:
+    """The same for models with labels, codes and text."""
+    return against_loops(bench["families"])
+
+
+def against_loops(results: Iterable[dict]) -> str:
+    """A row for each case that was played by all three parties."""
     rows = []
-    for r in bench["rounds"]:
-        if r["case"] == "nothing":
-            continue
+    for r in results:
         sides = ("plain", "expert", "engine")
         rows.append((
             r["case"], r["precision"],
@@ -41,6 +45,10 @@ def rounds(bench: dict) -> str:
             interval(r["plain_over_engine_wall"]), interval(r["expert_over_engine_cpu"]),
             r["share_of_floor"], " / ".join(str(r[who].get("peak_mb", "-")) for who in sides),
         ))  # fmt: skip
+    head = (
+        "case", "precision", "tutorial's loop, ms", "expert's loop, ms", "engine, ms", "images/s",
+        "**faster than the tutorial's, CPU time**", "wall", "than the expert's, CPU time", "share of floor", "peak MB",
+    )  # fmt: skip
     return table(head, rows)
 
 
@@ -164,6 +172,7 @@ def evaluation(bench: dict) -> str:
 
 TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
     "rounds": ("bench.json", rounds),
+    "families": ("bench.json", families),
     "nothing": ("bench.json", nothing),
     "start": ("bench.json", start),
     "peer": ("bench.json", peer),
