@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,30 @@ from torch import Tensor
 from gan_lab.engine.phases import Phase
 from gan_lab.engine.randomness import Draws
 from gan_lab.engine.step import Step
+
+Value = TypeVar("Value")
+
+
+class lazy(Generic[Value]):  # noqa: N801 - a decorator
+    """A property of a play, computed at its first use; plays may use functools.cached_property as well.
+
+    Python 3.11 has a lock around that one, which costs a microsecond for each of a round's dozen.
+    """
+
+    def __init__(self, compute: Callable[[Any], Value]) -> None:
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Remember where the value goes."""
+        self.name = name
+
+    def __get__(self, play: Any, owner: type | None = None) -> Value:
+        """Compute the value and put it in this descriptor's place."""
+        if play is None:
+            raise AttributeError(f"{self.name} is a property of a play, not of its class")
+        value = play.__dict__[self.name] = self.compute(play)
+        return value
 
 
 class Game(Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
+from gan_lab.engine.play import lazy
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.step import Term
 from gan_lab.games.gan import GAN
@@ -32,7 +32,7 @@ SHOWN = "reconstructions"  # a question: 0 is a sample, 2i + 1 the real i, 2i + 
 class PairPlay(ImagePlay):
     """Images and their latents, judged together."""
 
-    @cached_property
+    @lazy
     def encoded(self) -> Tensor:
         """Latents of the reals (N, dim), drawn where the encoder is stochastic.
 
@@ -42,13 +42,13 @@ class PairPlay(ImagePlay):
         found: Tensor = self.game.encoder(self.batch["images"], noise)
         return found
 
-    @cached_property
+    @lazy
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals with the encoder's latents."""
         twice = self.wants_gradient("real")
         return self.judge(self.real, self.real_labels, twice=twice, of="real", z=self.encoded)
 
-    @cached_property
+    @lazy
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes with the latents that they were made of."""
         twice = self.wants_gradient("fake")

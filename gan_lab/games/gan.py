@@ -81,6 +81,8 @@ class GAN(AdversarialModule):
         self.latent = latent
         self.adversarial = loss
         self.auxiliaries = dict(auxiliary or {})
+        # Terms that give the adversarial loss its logits in place of the discriminator.
+        self.judges = [part for part in self.auxiliaries.values() if hasattr(part, "judge")]
         self.classes = tuple(classes)
         self.label_dim = label_dim
         self.label_law = self._law(label_law)
@@ -105,11 +107,6 @@ class GAN(AdversarialModule):
         }
         for name, weight in self.weights.items():
             in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
-
-    @property
-    def judges(self) -> list[Any]:
-        """Auxiliary terms that give the adversarial loss its logits in place of the discriminator."""
-        return [part for part in self.auxiliaries.values() if hasattr(part, "judge")]
 
     def _law(self, law: str) -> LabelLaw | None:
         """The law of labels where any part wants them."""

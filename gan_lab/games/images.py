@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from itertools import count
 
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.engine.compiling import uncompiled
-from gan_lab.engine.play import Play
+from gan_lab.engine.play import Play, lazy
 from gan_lab.games.labels import written
 from gan_lab.networks.joint import NO_LATENTS
 from gan_lab.networks.output import DiscriminatorOutput
@@ -24,7 +23,7 @@ class ImagePlay(Play):
     (labels, augmentation) is in them, so that no term needs to know of it.
     """
 
-    @cached_property
+    @lazy
     def real(self) -> Tensor:
         """Reals (N, C, H, W) in [-1, 1]."""
         return self._differentiable("real", self.batch["images"])
@@ -39,12 +38,12 @@ class ImagePlay(Play):
         """Classes of the reals (N,), int64, -1 where one is unknown; attributes (N, label_dim) likewise in {0, 1}."""
         return self.batch["labels"]
 
-    @cached_property
+    @lazy
     def real_labels(self) -> Tensor | None:
         """Labels of the reals as networks read them, float32 (N, label_dim); None where the game has none."""
         return written(self.real_classes, self.game.label_dim) if self.game.label_law else None
 
-    @cached_property
+    @lazy
     def fake_labels(self) -> Tensor | None:
         """Labels that the fakes shall show (N, label_dim), drawn by the game's law; None where the game has none."""
         if self.game.label_law is None:
@@ -52,13 +51,13 @@ class ImagePlay(Play):
         found: Tensor = self.game.label_law.draw(self.uniform("label", (self.size,)))
         return found
 
-    @cached_property
+    @lazy
     def fake_classes(self) -> Tensor:
         """Classes that the fakes shall show (N,), int64; attributes (N, label_dim)."""
         assert self.fake_labels is not None, "this game has no labels"
         return self.fake_labels if self.real_classes.ndim == 2 else self.fake_labels.argmax(dim=1)
 
-    @cached_property
+    @lazy
     def z(self) -> Tensor:
         """Latents (N, dim)."""
         latent = self.game.latent
@@ -71,7 +70,7 @@ class ImagePlay(Play):
         found: Mapping[str, Tensor] = self.game.latent.codes(self.z)
         return found
 
-    @cached_property
+    @lazy
     def fake(self) -> Tensor:
         """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
         return self._differentiable("fake", self.make(self.z, self.fake_labels))
@@ -82,17 +81,17 @@ class ImagePlay(Play):
             return tensor
         return tensor.detach().requires_grad_()
 
-    @cached_property
+    @lazy
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
         return self.judge(self.real, self.real_labels, twice=self.wants_gradient("real"), of="real")
 
-    @cached_property
+    @lazy
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
         return self.judge(self.fake, self.fake_labels, twice=self.wants_gradient("fake"), of="fake")
 
-    @cached_property
+    @lazy
     def _others(self) -> Iterator[int]:
         """Numbers of the images judged beside reals and fakes, in their order."""
         return count()
@@ -114,10 +113,13 @@ class ImagePlay(Play):
         Its attribute `draws` tells the law and n for each name, as in {"cut": ("uniform", 1)}. They are the same
         wherever a play calls the network, and samples are made without them.
         """
+        asked = vars(network).get("draws") or getattr(type(network), "draws", None)
+        if not asked:
+            return {}
         laws = {"uniform": self.uniform, "normal": self.normal}
         return {
             name: laws[law](f"network/{name}", (self.size, count))
-            for name, (law, count) in getattr(network, "draws", {}).items()
+            for name, (law, count) in asked.items()
         }
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
@@ -143,14 +145,15 @@ class ImagePlay(Play):
             beside: such as the latents z (N, dim) of the images, for discriminators of pairs.
         """
         discriminator = self.game.discriminator
-        images = self.game.augment(images, self, of or f"other{next(self._others)}")
+        if self.game.augment.parts:
+            images = self.game.augment(images, self, of or f"other{next(self._others)}")
         given = (images, *_given(discriminator, labels))
         output = (
             uncompiled(discriminator, *given, **beside)
             if twice
             else discriminator(*given, **beside)
         )
-        for part in getattr(self.game, "judges", ()):
+        for part in self.game.judges:
             output = output._replace(logits=part.judge(output))
         return output
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from gan_lab.engine.play import Play
+from gan_lab.engine.play import Play, lazy
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.networks.text.rollouts import action_values, numbers_of
 
@@ -17,23 +16,23 @@ from gan_lab.networks.text.rollouts import action_values, numbers_of
 class TextPlay(Play):
     """Reals, fakes, the discriminator's view of both, and what each token of a fake is worth."""
 
-    @cached_property
+    @lazy
     def real(self) -> Tensor:
         """Tokens of the reals, int64 (N, L)."""
         return self.batch["tokens"]
 
-    @cached_property
+    @lazy
     def fake(self) -> Tensor:
         """Tokens that the generator writes, int64 (N, L); no gradient passes through them."""
         written: Tensor = self.game.generator.sample(self.uniform("tokens", self.real.shape))
         return written
 
-    @cached_property
+    @lazy
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
         return self.judge(self.real)
 
-    @cached_property
+    @lazy
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
         return self.judge(self.fake)
@@ -43,7 +42,7 @@ class TextPlay(Play):
         output: DiscriminatorOutput = self.game.discriminator(tokens)
         return output
 
-    @cached_property
+    @lazy
     def values(self) -> Tensor:
         """What each token of the fakes is worth (N, L), in [0, 1]: the mean reward of sequences that go on from it."""
         shape = (self.size, self.game.rollouts, numbers_of(self.fake.shape[1]))
@@ -65,7 +64,7 @@ class TextPlay(Play):
 class RelaxedPlay(TextPlay):
     """Fakes are relaxed tokens, through which gradients pass from the discriminator to the generator."""
 
-    @cached_property
+    @lazy
     def fake(self) -> Tensor:
         """Relaxed tokens float32 (N, L, vocab_size), each a mixture that sums to 1."""
         game = self.game
