@@ -40,7 +40,7 @@ class Declarations(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """Standard normal numbers that one sample takes."""
+        """Standard normal numbers that one sample takes; 0 where it is made of something else, see `inputs`."""
         raise NotImplementedError(f"{type(self).__name__} must say how many numbers a sample takes")
 
     def questions(self) -> Mapping[str, Sequence[str]]:

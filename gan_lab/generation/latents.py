@@ -57,6 +57,19 @@ def walk(game: AdversarialModule, stations: Tensor, *, frames: int, loop: bool =
     return torch.cat([*ways, ends[-1:]] if not loop else ways)
 
 
+def refuse_without_latents(game: AdversarialModule, what: str) -> None:
+    """Refuse what is for latents where samples are made of something else, such as source images.
+
+    Raises:
+        ConfigError: where the game's samples take none.
+    """
+    if game.latent_dim == 0:
+        made_of = " and ".join(game.inputs([0], seed=0))
+        raise ConfigError(
+            f"{what}: is for latents, and this run's model makes its samples of {made_of}; `sample` shows them."
+        )
+
+
 def latent_of(game: AdversarialModule) -> Any:
     """The game's distribution; a game without one takes standard normal numbers as they are."""
     return getattr(game, "latent", None) or Normal(dim=game.latent_dim)

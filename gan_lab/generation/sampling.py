@@ -14,7 +14,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.engine.asking import NOTHING, Ask
 from gan_lab.engine.randomness import CHUNK
-from gan_lab.generation.latents import truncated
+from gan_lab.generation.latents import refuse_without_latents, truncated
 from gan_lab.networks.fast.cpu import fast_cpu
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Sampler:
         """What the samples of these indices are made of, on the CPU."""
         found = self.module.inputs(indices, seed=seed, ask=self.ask)
         if self.truncation is not None:
+            refuse_without_latents(self.module, f"truncation={self.truncation}")
             found["latents"] = truncated(self.module, found["latents"], self.truncation)
         return found
 

@@ -15,7 +15,7 @@ from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.randomness import numbers_of
 from gan_lab.generation.generator import ImageGenerator, settle_weights
-from gan_lab.generation.latents import latent_of, truncated, walk
+from gan_lab.generation.latents import latent_of, refuse_without_latents, truncated, walk
 from gan_lab.generation.sampling import Sampler
 from gan_lab.process.machine import allow_tf32
 from gan_lab.storage.run_folder import RunFolder
@@ -74,8 +74,24 @@ class Pretrained:
         return (
             f"<generator: {self.names['model']} on {self.names['data']} after {self.kimg:,.5g} kimg, "
             f"{width} x {height} {colours}, {'EMA' if self.ema else 'raw'} weights, "
-            f"{self.latent_dim} {type(latent_of(self.game)).__name__.lower()} latents, {self.checkpoint}>"
+            f"{self._made_of}, {self.checkpoint}>"
         )
+
+    @property
+    def _made_of(self) -> str:
+        """What a sample takes, in words."""
+        if not self.latent_dim:
+            return f"from {' and '.join(self.generator.takes)}"
+        return f"{self.latent_dim} {type(latent_of(self.game)).__name__.lower()} latents"
+
+    def require_latents(self, what: str) -> None:
+        """Refuse what can be done with latents of images only.
+
+        Raises:
+            ConfigError: where this model makes something else, or of something else.
+        """
+        self.require_images(what)
+        refuse_without_latents(self.game, what)
 
     def require_images(self, what: str) -> None:
         """Refuse what can be done with images only.
@@ -126,13 +142,13 @@ class Pretrained:
         Raises:
             ConfigError: where the run's latents cannot be truncated.
         """
-        self.require_images("latents")
+        self.require_latents("latents")
         in_range("num", n, low=1)
         return self._placed(numbers_of(range(n), self.latent_dim, seed=seed), truncation)
 
     def latents_of(self, seeds: Sequence[int], *, truncation: float | None = None) -> Tensor:
         """The numbers (N, latent_dim) of these seeds, each those of `latents(1, seed=...)`."""
-        self.require_images("seeds")
+        self.require_latents("seeds")
         in_range("seeds", len(seeds), low=1)
         firsts = [numbers_of([0], self.latent_dim, seed=seed) for seed in seeds]
         return self._placed(torch.cat(firsts), truncation)
@@ -161,7 +177,7 @@ class Pretrained:
         Raises:
             ConfigError: if their shape is another.
         """
-        self.require_images("generate")
+        self.require_latents("generate")
         in_range("batch_size", batch_size, low=1)
         numbers, sampler = self._numbers(z), self.sampler(**ask)
         images = []
