@@ -6,15 +6,19 @@ import copy
 
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
 import gan_lab
 from gan_lab.assembly.build import build
 from gan_lab.evaluate import main as evaluate
+from gan_lab.interpolate import main as interpolate
 from gan_lab.sample import main as sample
 from gan_lab.train import main
 from tests.conftest import REPOSITORY, batches, differing, play_rounds, weights
 from tests.test_captured import same, steps_replayed, taped
+from tests.test_foreign_game import tensors
+from tests.toy.cycle import ImagePool
 
 CONF = REPOSITORY / "tests" / "toy" / "conf"
 ALLOWED = "allow_targets=[tests.]"
@@ -22,8 +26,40 @@ TINY = (
     ALLOWED, "debug=tiny", "data.resolution=16", "logger=none", "strategy=cpu", "precision=32-true", "samples.num=4",
 )  # fmt: skip
 LAZY = ("penalty.toy_path_length.every=2", "penalty.r1.every=2")
-TOYS = {"toy_projection": (), "toy_style": LAZY}
+TOYS = {"toy_projection": (), "toy_style": LAZY, "toy_cycle": ("model.pool=12",)}
 EACH = pytest.mark.parametrize("toy", list(TOYS))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two folders of images that are not paired: dark ones and bright ones."""
+    root = tmp_path_factory.mktemp("unpaired")
+    for kind, count, shade in (
+        ("trainA", 11, 0),
+        ("trainB", 14, 128),
+        ("testA", 9, 0),
+        ("testB", 9, 128),
+    ):
+        (root / kind).mkdir()
+        for index in range(count):
+            pixels = (
+                Image.linear_gradient("L")
+                .resize((16, 16))
+                .rotate(33 * index)
+                .point(lambda x, s=shade: x // 2 + s)
+            )
+            pixels.convert("RGB").save(root / kind / f"{index}.png")
+    return root
+
+
+def line_of(toy, folders):
+    """What the command line of a toy has beside the defaults."""
+    return [
+        f"model={toy}",
+        *TINY,
+        *TOYS[toy],
+        *((f"data.root={folders}",) if toy == "toy_cycle" else ()),
+    ]
 
 
 def built(toy, *overrides):
@@ -39,16 +75,21 @@ def built(toy, *overrides):
     return build(OmegaConf.to_container(config, resolve=True)).game
 
 
-def reals():
-    return batches(8, resolution=16)
+def reals(toy="toy_projection"):
+    """Batches of noise as the data of a toy has them."""
+    if toy != "toy_cycle":
+        yield from batches(8, resolution=16)
+    streams = (batches(8, channels=3, resolution=16, seed=seed) for seed in (0, 1))
+    for a, b in zip(*streams, strict=True):
+        yield {"images_a": a["images"], "images_b": b["images"]}
 
 
 @EACH
 @pytest.mark.parametrize("cut", [2, 3])
 def test_a_resume_is_exact(toy, cut):
-    stream, whole = reals(), built(toy)
+    stream, whole = reals(toy), built(toy)
     play_rounds(whole, stream, 6)
-    stream, first, second = reals(), built(toy), built(toy)
+    stream, first, second = reals(toy), built(toy), built(toy)
     play_rounds(first, stream, cut)
     second.restore(copy.deepcopy(first.snapshot()))
     play_rounds(second, stream, 6 - cut)
@@ -59,7 +100,7 @@ def test_a_resume_is_exact(toy, cut):
 def test_a_batch_in_parts_does_the_same(toy):
     one, two = built(toy), built(toy, "accumulate=2")
     for game in (one, two):
-        play_rounds(game, reals(), 5)
+        play_rounds(game, reals(toy), 5)
     for name, value in weights(one).items():
         assert_close(weights(two)[name], value, rtol=2e-4, atol=2e-5, msg=name)
 
@@ -68,7 +109,7 @@ def test_a_batch_in_parts_does_the_same(toy):
 def test_recorded_steps_do_the_same(toy):
     eager, captured = built(toy), taped(built(toy))
     for game in (eager, captured):
-        play_rounds(game, reals(), 12)
+        play_rounds(game, reals(toy), 12)
     assert not any("not captured" in text for text in captured.said)
     steps = {step.name for step in eager.phase.steps}
     assert steps <= steps_replayed(captured)
@@ -76,11 +117,11 @@ def test_recorded_steps_do_the_same(toy):
 
 
 @pytest.fixture(scope="module", params=list(TOYS))
-def trained(request, tmp_path_factory):
+def trained(request, tmp_path_factory, folders):
     """A run of a few rounds from the command line."""
     folder = tmp_path_factory.mktemp(request.param) / "run"
-    line = [f"--config-dir={CONF}", f"model={request.param}", *TINY, *TOYS[request.param]]
-    assert main([*line, f"hydra.run.dir={folder}"]) == 0
+    line = line_of(request.param, folders)
+    assert main([f"--config-dir={CONF}", *line, f"hydra.run.dir={folder}"]) == 0
     return folder
 
 
@@ -137,3 +178,58 @@ def test_the_mapping_learns_slowly_and_states_move_once_per_update():
     assert path.mean > 0
     assert_close(halves.penalties["toy_path_length"].mean, path.mean, rtol=1e-4, atol=0)
     assert moved["mean"] > 0
+
+
+@pytest.mark.parametrize("trained", ["toy_cycle"], indirect=True)
+def test_what_is_for_latents_is_refused_where_samples_are_made_of_images(trained, capsys):
+    how = [f"run={trained}", ALLOWED]
+    assert sample([*how, "truncation=0.5"]) == 2
+    assert (
+        "truncation=0.5: is for latents, and this run's model makes its samples of images"
+        in capsys.readouterr().err
+    )
+    assert interpolate([*how, "seeds=0,1"]) == 2
+    assert "seeds: is for latents" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trained", ["toy_cycle"], indirect=True)
+def test_a_translation_shows_what_it_was_made_of(trained):
+    model = gan_lab.load(trained, allow_targets=["tests."])
+    shown = model.game.picture(12)
+    assert (shown.count, shown.columns) == (12, 2)
+    rows = model.sample(12, **shown.ask).unflatten(0, (6, 2))
+    kept = [getattr(model.game, f"kept_{kind}")[:2].float() / 127.5 - 1 for kind in ("a", "b")]
+    assert kept[0].mean() < kept[1].mean(), "the first kind is dark"
+    networks = [model.networks[way] for way in ("ab", "ba")]
+    for half, first, second in ((rows[:3], *networks), (rows[3:], *networks[::-1])):
+        source, translated, back = half
+        assert torch.equal(source, kept[0 if first is networks[0] else 1])
+        assert_close(translated, first(source))
+        assert_close(back, second(translated), rtol=1e-4, atol=1e-5)
+    assert torch.equal(model.sample(2, seed=3), model.sample(5)[3:])
+
+
+def test_a_pool_gives_back_half_of_its_images():
+    pool = ImagePool(4, (1, 1, 1))
+    images = torch.arange(1.0, 9.0).view(8, 1, 1, 1)
+    first = pool(images[:4], torch.rand(4, 2))
+    assert torch.equal(first, images[:4]), "a pool that fills gives back what it gets"
+    chances = torch.tensor([[0.3, 0.4], [0.9, 0.6], [0.3, 0.1], [0.0, 0.0]])
+    given = pool(images[4:], chances).flatten().tolist()
+    assert given == [2, 6, 5, 1], "by turns: an old one, the new one, one of this batch, an old one"
+    assert pool.images.flatten().tolist() == [8, 7, 3, 4]
+    assert pool.held == 4
+
+
+def test_two_streams_resume_from_the_command_line(folders, tmp_path):
+    line = [*line_of("toy_cycle", folders), "metrics=none", "samples.num=1"]
+    runs = {name: tmp_path / name for name in ("straight", "halves")}
+    command = [f"--config-dir={CONF}", *line]
+    assert main([*command, "max_rounds=5", f"hydra.run.dir={runs['straight']}"]) == 0
+    assert main([*command, "max_rounds=2", f"hydra.run.dir={runs['halves']}"]) == 0
+    assert main([f"resume={runs['halves']}", "max_rounds=5", ALLOWED]) == 0
+    (state, straight), (other, halves) = (
+        tensors(run / "checkpoints/last.ckpt") for run in runs.values()
+    )
+    assert state["clock"] == other["clock"]
+    assert torch.equal(straight, halves)
