@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch.testing import assert_close
 
 import gan_lab
 from gan_lab.assembly.build import build
+from gan_lab.common.errors import ConfigError
 from gan_lab.evaluate import main as evaluate
+from gan_lab.games.gan import GAN
 from gan_lab.interpolate import main as interpolate
 from gan_lab.sample import main as sample
 from gan_lab.train import main
@@ -26,7 +29,16 @@ TINY = (
     ALLOWED, "debug=tiny", "data.resolution=16", "logger=none", "strategy=cpu", "precision=32-true", "samples.num=4",
 )  # fmt: skip
 LAZY = ("penalty.toy_path_length.every=2", "penalty.r1.every=2")
-TOYS = {"toy_projection": (), "toy_style": LAZY, "toy_cycle": ("model.pool=12",)}
+GROWING = ("model.phase_kimg=0.016", "model.fade_kimg=0.024")
+ADAPTIVE = ("augment.toy_ada.start=0.4", "augment.toy_ada.step=0.03")
+TOYS = {
+    "toy_projection": (),
+    "toy_style": LAZY,
+    "toy_cycle": ("model.pool=12",),
+    "toy_growing": GROWING,
+    "toy_ada": ADAPTIVE,
+    "toy_all": (*LAZY, *ADAPTIVE),
+}
 EACH = pytest.mark.parametrize("toy", list(TOYS))
 
 
@@ -233,3 +245,114 @@ def test_two_streams_resume_from_the_command_line(folders, tmp_path):
     )
     assert state["clock"] == other["clock"]
     assert torch.equal(straight, halves)
+
+
+def test_layers_whose_turn_has_not_come_rest():
+    game = built("toy_growing")
+    before = weights(play_rounds(game, reals(), 1))
+    after = weights(play_rounds(game, reals(), 1))
+    resting = [
+        name
+        for name in before
+        if name.startswith("networks/") and torch.equal(before[name], after[name])
+    ]
+    newest = [
+        name
+        for name in before
+        if name.startswith("networks/") and re.search(r"(layers|colours)\.1\.", name)
+    ]
+    # Wasserstein's gradient of the last bias is 0: what reals add, fakes take.
+    assert set(resting) - {"networks/discriminator.last.bias"} == set(newest)
+    assert newest
+    grown = weights(play_rounds(game, reals(), 2))
+    assert all(not torch.equal(grown[name], before[name]) for name in newest)
+
+
+def test_reals_are_pooled_and_faded_as_the_images_grow():
+    game = built("toy_growing")
+    seen = []
+    loss = game.discriminator.forward
+    game.discriminator.forward = lambda images, **how: (
+        seen.append((images, how)) or loss(images, **how)
+    )
+    stream = reals()
+    for side, alpha in ((8, 1), (8, 1), (16, 0), (16, 1 / 3)):
+        before, batch = len(seen), next(stream)
+        play_rounds(game, iter([batch]), 1)
+        images, how = seen[before]
+        assert (images.shape[-1], how["alpha"]) == (side, pytest.approx(alpha))
+        small = batch["images"].unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+        blocks = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        expected = small if side == 8 else blocks * (1 - alpha) + batch["images"] * alpha
+        assert_close(images, expected)
+
+
+@pytest.mark.parametrize("trained", ["toy_growing"], indirect=True)
+def test_a_loaded_run_samples_at_the_resolution_that_it_has_grown_to(trained, folders, tmp_path):
+    model = gan_lab.load(trained, allow_targets=["tests."])
+    assert model.shape == (1, 16, 16)
+    assert model.game.alpha_at(model.images_seen) == pytest.approx(2 / 3)
+    line = [
+        f"--config-dir={CONF}",
+        *line_of("toy_growing", folders),
+        f"hydra.run.dir={tmp_path}/early",
+        "metrics=none",
+    ]
+    # 4 images in each batch of the first phase: it lasts for 4 rounds.
+    assert main([*line, "model.first_batch=4", "max_rounds=3"]) == 0
+    early = gan_lab.load(tmp_path / "early", allow_targets=["tests."])
+    assert (early.shape, early.images_seen) == ((1, 8, 8), 12)
+
+
+def test_a_resolution_that_cannot_be_reached_by_doubling_is_told():
+    with pytest.raises(ConfigError, match=r"data\.resolution=24: grows by doubling from 8"):
+        built("toy_growing", "data.resolution=24")
+
+
+def test_the_chance_of_augmentation_follows_the_sign_of_the_reals():
+    whole, halves = built("toy_ada"), built("toy_ada", "accumulate=2")
+    for game in (whole, halves):
+        judge, signs = game.discriminator, []
+        judge.register_forward_hook(lambda _, __, out, s=signs: s.append(out.logits.sign()))
+        part = game.augment.parts["toy_ada"]
+        play_rounds(game, reals(), 1)
+        of_reals = torch.cat(signs[: 2 * game.options.accumulate : 2])
+        assert len(of_reals) == 8
+        up = 1 if of_reals.mean() > part.target else -1
+        assert part.p.item() == pytest.approx(0.4 + 0.03 * up)
+    images = torch.randn(64, 1, 16, 16)
+    part.p.fill_(0.0)
+    assert torch.equal(part(images, Uniform()), images)
+    part.p.fill_(1.0)
+    assert not (part(images, Uniform()) == images).all(dim=(1, 2, 3)).any()
+
+
+class Uniform:
+    """Draws as a play does."""
+
+    def uniform(self, purpose, shape):
+        return torch.rand(shape, generator=torch.Generator().manual_seed(len(purpose)))
+
+
+def test_three_families_are_combined_by_configuration_alone():
+    game = built("toy_all")
+    assert type(game) is GAN
+    parts = [
+        game.generator,
+        game.discriminator,
+        game.penalties["toy_path_length"],
+        game.augment.parts["toy_ada"],
+    ]
+    assert [type(part).__module__.rpartition(".")[2] for part in parts] == [
+        "style",
+        "projection",
+        "style",
+        "ada",
+    ]
+    play_rounds(game, reals(), 4)
+    assert game.penalties["toy_path_length"].mean > 0
+    assert game.augment.parts["toy_ada"].p != 0.4
+    one, two = torch.eye(10)[:2]
+    z = torch.randn(1, 128)
+    images = [game.generator.eval()(z, label[None]) for label in (one, two)]
+    assert not torch.equal(*images)
