@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 IN_A_ROW = 8  # images of each of several classes, where num is not given
 LINES = ".txt"
+FOR_MODELS = (
+    "codes",
+    "ask",
+)  # whose names are the model's to say, so they stand in no configuration
 MANY = 4096  # images at once that are counted before they are made
 
 OPTIONS = {
@@ -60,7 +64,7 @@ OPTIONS = {
 @around_hydra
 def job(config: DictConfig) -> None:
     """Draw, save, and say where."""
-    options = plain_options(config, OPTIONS, groups=("codes",))
+    options = plain_options(config, OPTIONS, groups=FOR_MODELS)
     _refuse_both(options, user_keys())
     sys.stdout.write(f"{save_samples(options)}\n")
 
@@ -170,7 +174,7 @@ def _wanted(options: Mapping[str, Any], model: Pretrained, seeds: Sequence[int] 
     from gan_lab.generation.classes import wishes_of
 
     count, columns = options["num"] if seeds is None else len(seeds), options["columns"]
-    wishes = wishes_of(options["classes"], options["codes"], model.game.questions())
+    wishes = wishes_of(options["classes"], options["codes"], model.game.questions(), options["ask"])
     several = [name for name, values in wishes.items() if len(values) > 1]
     if not several:
         return Shown(count, columns, wishes)
@@ -233,7 +237,8 @@ def _name(options: Mapping[str, Any]) -> str:
     which = f"seed-{options['seed']}-num-{options['num']}"
     if options["seeds"] is not None:
         which = f"seeds-{short_name(options['seeds'])}"
-    for name, value in {"classes": options["classes"], **options["codes"]}.items():
+    asked = {"classes": options["classes"], **options["codes"], **options["ask"]}
+    for name, value in asked.items():
         which += "" if value is None else f"-{name}-{short_name(str(value))}"
     statistics = "" if options["batch_norm"] == "running" else "-batch-statistics"
     drawn = [
@@ -247,8 +252,8 @@ def _name(options: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # Which codes there are is the model's to say, so they stand in no configuration.
-    given = [f"+{one}" if one.startswith("codes.") else one for one in given]
+    roots = tuple(f"{group}." for group in FOR_MODELS)
+    given = [f"+{one}" if one.startswith(roots) else one for one in given]
     return run_command("gan_lab.sample", job, given)
 
 

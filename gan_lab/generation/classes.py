@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from gan_lab.common.errors import ConfigError, nearest
@@ -13,13 +14,17 @@ SHOWN = 12  # names in a sentence
 
 
 def wishes_of(
-    classes: str | int | None, codes: Mapping[str, Any], questions: Mapping[str, Sequence[str]]
+    classes: str | int | None,
+    codes: Mapping[str, Any],
+    questions: Mapping[str, Sequence[str]],
+    others: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, list[int]]:
-    """What a command line asks of samples: `classes=7`, `codes.category=all`.
+    """What a command line asks of samples: `classes=7`, `codes.category=all`, `ask.direction=0`.
 
     Args:
         classes: as for `classes_of`.
         codes: the same by the code's name.
+        others: the same by the name of any question.
         questions: what the model may be asked, with the names of the values.
 
     Raises:
@@ -39,6 +44,14 @@ def wishes_of(
             )
             raise ConfigError(f"{question}: this run's model has no such code; {has}.")
         found[question] = classes_of(value, questions[question], option=question)
+    for name, value in others.items():
+        if name not in questions:
+            answered = ", ".join(questions) or "nothing"
+            raise ConfigError(
+                f"ask.{name}: this run's model cannot be asked for that; it may be asked for {answered}"
+                f"{nearest(name, questions) or '.'}"
+            )
+        found[name] = classes_of(value, questions[name], option=f"ask.{name}")
     return found
 
 
