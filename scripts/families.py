@@ -61,11 +61,21 @@ SPECTRAL = [*SIZED, "data.batch_size=16", *rates("1e-3"), "model.n_critic=1"]
 SMALL_BLOCKS = [
     "generator.width=8", "discriminator.width=8", "data.batch_size=16", *rates("1e-3"), "model.n_critic=1"
 ]  # fmt: skip
-ORACLE = [
-    "data.vocab_size=200", "data.length=10", "discriminator.width=20", "discriminator.windows=[1,2,3,4,5]",
-    "discriminator.shares=[1,2,2,2,2]",
+LATE = "{schedule: linear, start: 0, end: 1, begin_kimg: 10, kimg: 10}"  # once features tell digits apart
+INFOGAN = [
+    "model=infogan", "data=mnist", *SIZED, "data.batch_size=16", "optimizer.generator.lr=5e-4", "latent.noise=16",
+    *(f"auxiliary.mutual_information.{side}_weight={LATE}" for side in ("discriminator", "generator")),
 ]  # fmt: skip
-POLICY = "optimizer.generator.lr={schedule: piecewise, values: [3e-3, 1e-2], kimg: [130]}"
+ORACLE = [
+    "data=oracle", "data.vocab_size=20", "data.length=6", "generator.width=8", "generator.embedding=8",
+    "discriminator.width=20", "discriminator.windows=[1,2,3,4,5]", "discriminator.shares=[1,2,2,2,2]",
+]  # fmt: skip
+LIKELIHOOD = ["model=seqgan", *ORACLE, "model.likelihood_kimg=100", "optimizer.generator.lr=1e-2"]
+POLICY = [
+    "model=seqgan", *ORACLE, "model.rollouts=4", "model.baseline=true", "model.n_critic=3", "model.likelihood_kimg=50",
+    "model.discriminator_kimg=20", "optimizer.discriminator.lr=3e-3",
+    "optimizer.generator.lr={schedule: piecewise, values: [1e-2, 3e-3], kimg: [70]}",
+]  # fmt: skip
 
 
 def labelled(model: str, data: str, options: list[str], kimg: float) -> Recipe:
@@ -85,30 +95,17 @@ RECIPES: Mapping[str, Recipe] = {
     "reacgan": labelled("reacgan", MNIST, SPECTRAL, 30),
     "sagan": labelled("sagan", MNIST, SMALL_BLOCKS, 24),
     "biggan_deep": labelled("biggan_deep", MNIST, [*SMALL_BLOCKS, "generator.embedding=32"], 24),
-    "acgan-clothes": labelled("acgan", "data=fashion_mnist", ACGAN, 40),
-    "projection-photos": labelled("projection", "data=cifar10", SPECTRAL, 30),
-    "acgan-faces": labelled("acgan", FACES, ACGAN, 40),
-    "infogan": Recipe("codes", ["model=infogan", MNIST, *DCGAN_SIZED], 40, judge=of_codes),
+    "acgan-clothes": labelled("acgan", "data=fashion_mnist", ACGAN, 20),
+    "projection-photos": labelled("projection", "data=cifar10", SPECTRAL, 12),
+    "acgan-faces": labelled("acgan", FACES, ACGAN, 12),
+    "infogan": Recipe("codes", INFOGAN, 40, judge=of_codes),
     "sgan": Recipe("few", ["model=sgan", MNIST, "data.labelled=100", *DCGAN_SIZED], 40, judge=few_labels),
-    "ssgan": Recipe("tasks", ["model=ssgan", MNIST, *SPECTRAL], 30),
-    "infomax_gan": Recipe("tasks", ["model=infomax_gan", MNIST, *SPECTRAL], 30),
-    "twin": Recipe("tasks", ["model=ssgan", MNIST, *SPECTRAL, "auxiliary=[]"], 30),
-    **{
-        f"seqgan-{seed}": Recipe(
-            "text", ["model=seqgan", *ORACLE, "model.rollouts=8", "model.likelihood_kimg=100", POLICY, f"seed={seed}"],
-            200,
-        )
-        for seed in SEEDS
-    },
-    **{
-        f"likelihood-{seed}": Recipe(
-            "text", [
-                "model=seqgan", *ORACLE, "model.likelihood_kimg=200", "model.discriminator_kimg=0", f"seed={seed}"
-            ], 200,
-        )
-        for seed in SEEDS
-    },
-    "gumbel_gan": Recipe("text", ["model=gumbel_gan", *ORACLE], 200),
+    "ssgan": Recipe("tasks", ["model=ssgan", MNIST, *SPECTRAL], 15),
+    "infomax_gan": Recipe("tasks", ["model=infomax_gan", MNIST, *SPECTRAL], 15),
+    "twin": Recipe("tasks", ["model=ssgan", MNIST, *SPECTRAL, "auxiliary=[]"], 15),
+    **{f"seqgan-{seed}": Recipe("text", [*POLICY, f"seed={seed}"], 100) for seed in SEEDS},
+    **{f"likelihood-{seed}": Recipe("text", [*LIKELIHOOD, f"seed={seed}"], 100) for seed in SEEDS},
+    "gumbel_gan": Recipe("text", ["model=gumbel_gan", *ORACLE], 100),
 }  # fmt: skip
 
 
