@@ -18,19 +18,21 @@ from gan_lab.penalties.gradient import R1  # noqa: F401 - the games name it
 from gan_lab.process.ranks import WORKER, Ranks, first_node, ranks_of, said_to_worker
 from gan_lab.run.together import free_port
 from tests.conftest import REPOSITORY, batches, dcgan, gradients_of, play_rounds, wgan_gp  # noqa: F401
+from tests.contracts.walk import built  # noqa: F401
 from tests.test_signals import PHASES, iteration, reach, started, state
 
 REPLICA = """
 import os, sys, torch
 from tests.conftest import batches, dcgan, play_rounds, wgan_gp
 from gan_lab.penalties.gradient import R1
+from tests.contracts.walk import built
 
 rank, steps = int(os.environ["RANK"]), 3
 torch.distributed.init_process_group("gloo")
 game = GAME
 type(game).ranks = property(lambda self: 2)
 type(game).global_rank = property(lambda self: rank)
-stream = ({"images": b["images"][rank * 8 : rank * 8 + 8]} for b in batches())
+stream = ({k: v[rank * 8 : rank * 8 + 8] for k, v in b.items()} for b in batches())
 play_rounds(game, stream, steps)
 flat = torch.cat([p.detach().flatten() for p in game.parameters()])
 other = [torch.empty_like(flat) for _ in range(2)]
@@ -46,6 +48,11 @@ torch.distributed.destroy_process_group()
 GAMES = {
     "dcgan": 'dcgan(norm="none", penalty={"r1": R1(weight=1.0, every=2)})',
     "wgan_gp": "wgan_gp(n_critic=2, networks=(dcgan(norm='none').generator, dcgan(norm='none').discriminator))",
+    # Adam's eps is large enough that gradients which are rounding alone do not move weights as far as others.
+    "acgan": "built('model=acgan', 'generator.norm=none', 'discriminator.norm=none', 'discriminator.dropout=0',"
+    "'precision=32-true', 'log_every_rounds=50', 'optimizer.generator.eps=1e-5',"
+    "'optimizer.discriminator.eps=1e-5').game",
+    "began": "built('model=began', 'precision=32-true', 'log_every_rounds=50').game",
 }
 
 

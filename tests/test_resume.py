@@ -26,7 +26,10 @@ SMALL = [
 MODELS = {
     "dcgan": ["model=dcgan"],
     "wgan_gp": ["model=wgan_gp", "generator=dcgan", "discriminator=dcgan", "model.n_critic=3"],
-}
+    "biggan": ["model=biggan", "generator.attention=16", "discriminator.attention=16"],
+    "began": ["model=began"],
+    "infogan": ["model=infogan"],
+}  # with batch statistics, labels, a state of the loss, codes
 
 
 def assert_same_state(one, other):
