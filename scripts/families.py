@@ -134,15 +134,16 @@ def quoted(option: str) -> str:
 
 
 def save_picture(folder: Path, path: Path) -> None:
-    """The last grid, enlarged, with as many columns as fit into the bytes that a picture may have."""
+    """The last grid, enlarged if its bytes stay few, with as many columns as fit into them."""
     samples, facts = read_samples(max((folder / "samples").glob("kimg-*.png")))
     own = corner(samples, facts)
     colours = np.asarray(own)
     if (colours == colours[..., :1]).all():
         own = own.convert("L")
-    for columns in range(facts.columns, 0, -1):
+    sizes = [(facts.columns, SCALE), *((columns, 1) for columns in range(facts.columns, 0, -1))]
+    for columns, scale in sizes:
         part = own.crop((0, 0, columns * (facts.tile[0] + 1) - 1, own.height))
-        enlarged_picture(part, SCALE).save(path, optimize=True)
+        enlarged_picture(part, scale).save(path, optimize=True)
         if path.stat().st_size < MOST_BYTES:
             return
 
