@@ -61,11 +61,6 @@ SPECTRAL = [*SIZED, "data.batch_size=16", *rates("1e-3"), "model.n_critic=1"]
 SMALL_BLOCKS = [
     "generator.width=8", "discriminator.width=8", "data.batch_size=16", *rates("1e-3"), "model.n_critic=1"
 ]  # fmt: skip
-LATE = "{schedule: linear, start: 0, end: 1, begin_kimg: 10, kimg: 10}"  # once features tell digits apart
-INFOGAN = [
-    "model=infogan", "data=mnist", *SIZED, "data.batch_size=16", "optimizer.generator.lr=5e-4", "latent.noise=16",
-    *(f"auxiliary.mutual_information.{side}_weight={LATE}" for side in ("discriminator", "generator")),
-]  # fmt: skip
 ORACLE = [
     "data=oracle", "data.vocab_size=20", "data.length=6", "generator.width=8", "generator.embedding=8",
     "discriminator.width=20", "discriminator.windows=[1,2,3,4,5]", "discriminator.shares=[1,2,2,2,2]",
@@ -98,7 +93,7 @@ RECIPES: Mapping[str, Recipe] = {
     "acgan-clothes": labelled("acgan", "data=fashion_mnist", ACGAN, 20),
     "projection-photos": labelled("projection", "data=cifar10", SPECTRAL, 12),
     "acgan-faces": labelled("acgan", FACES, ACGAN, 12),
-    "infogan": Recipe("codes", INFOGAN, 40, judge=of_codes),
+    "infogan": Recipe("codes", ["model=infogan", MNIST, *SIZED, "data.batch_size=16"], 70, judge=of_codes),
     "sgan": Recipe("few", ["model=sgan", MNIST, "data.labelled=100", *DCGAN_SIZED], 40, judge=few_labels),
     "ssgan": Recipe("tasks", ["model=ssgan", MNIST, *SPECTRAL], 15),
     "infomax_gan": Recipe("tasks", ["model=infomax_gan", MNIST, *SPECTRAL], 15),
