@@ -15,6 +15,7 @@ import torch
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.penalties.gradient import R1  # noqa: F401 - the games name it
+from gan_lab.process import progress
 from gan_lab.process.ranks import WORKER, Ranks, first_node, ranks_of, said_to_worker
 from gan_lab.run.together import free_port
 from tests.conftest import REPOSITORY, batches, dcgan, gradients_of, play_rounds, wgan_gp  # noqa: F401
@@ -235,6 +236,16 @@ def launched(folder, launcher, rank, port):
     }[launcher]  # fmt: skip
     environment = os.environ | {name: str(value) for name, value in variables.items()}
     return started(folder, DDP, env=environment)
+
+
+def test_another_rank_is_silent_however_long_it_loads(monkeypatch):
+    shown = []
+    monkeypatch.setattr(progress.display, "show", lambda phase, **_: shown.append(phase.title))
+    for rank, wanted in (("1", []), ("0", ["Loading PyTorch and Lightning"])):
+        monkeypatch.setenv("RANK", rank)
+        with progress.loading():
+            pass
+        assert shown == wanted
 
 
 @pytest.mark.parametrize("launcher", [pytest.param("torchrun", marks=pytest.mark.slow), "srun"])

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from gan_lab.common.durations import clock_text
@@ -144,10 +144,12 @@ def counted(batches: Iterable[Batch], shown: Phase) -> Iterator[Batch]:
         shown.advance(len(batch))
 
 
-def loading() -> AbstractContextManager[Phase]:
-    """Shown while torch and what builds on it are imported, which takes seconds the first time."""
-    silent = "torch" in sys.modules or may_be_another()
-    return phase("Loading PyTorch and Lightning", at_once=not silent, often=silent)
+def loading() -> AbstractContextManager[Phase | None]:
+    """Shown while torch and what builds on it are imported, which takes seconds the first time; by one rank alone."""
+    if may_be_another():
+        return nullcontext()
+    known = "torch" in sys.modules
+    return phase("Loading PyTorch and Lightning", at_once=not known, often=known)
 
 
 @contextmanager
