@@ -289,6 +289,9 @@ STAGES = (
     "fashion_mini",
     "Resumed",
     "The number of threads",
+    "Beside it",  # threads again, where others are at work on the machine
+    "Others use nearly all",
+    "This process may use",
     "10 classes:",
     "Warning:",
 )
