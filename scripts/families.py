@@ -55,6 +55,7 @@ class Recipe:
 
 
 SIZED = ["generator=dcgan", "discriminator=dcgan", "generator.width=32", "discriminator.width=32"]
+DIGIT_CODE = ["data.batch_size=64", "latent.codes={category: 10}"]
 DCGAN_SIZED = [*SIZED, "data.batch_size=16", *FASTER_GENERATOR]
 ACGAN = [*SIZED, "data.batch_size=16", *rates("5e-4"), "discriminator.dropout=0.2"]
 SPECTRAL = [*SIZED, "data.batch_size=16", *rates("1e-3"), "model.n_critic=1"]
@@ -93,7 +94,7 @@ RECIPES: Mapping[str, Recipe] = {
     "acgan-clothes": labelled("acgan", "data=fashion_mnist", ACGAN, 20),
     "projection-photos": labelled("projection", "data=cifar10", SPECTRAL, 12),
     "acgan-faces": labelled("acgan", FACES, ACGAN, 12),
-    "infogan": Recipe("codes", ["model=infogan", MNIST, *SIZED, "data.batch_size=16"], 70, judge=of_codes),
+    "infogan": Recipe("codes", ["model=infogan", MNIST, *SIZED, *DIGIT_CODE], 400, judge=of_codes),
     "sgan": Recipe("few", ["model=sgan", MNIST, "data.labelled=100", *DCGAN_SIZED], 40, judge=few_labels),
     "ssgan": Recipe("tasks", ["model=ssgan", MNIST, *SPECTRAL], 15),
     "infomax_gan": Recipe("tasks", ["model=infomax_gan", MNIST, *SPECTRAL], 15),

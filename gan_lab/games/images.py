@@ -104,7 +104,8 @@ class ImagePlay(Play):
     def make(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The generator on any latents (N, dim)."""
         generator = self.game.generator
-        images: Tensor = generator(z, *_given(generator, labels), **self.drawn_for(generator))
+        given = (z,) if labels is None else (z, *_given(generator, labels))
+        images: Tensor = generator(*given, **self.drawn_for(generator))
         return images
 
     def drawn_for(self, network: nn.Module) -> dict[str, Tensor]:
@@ -147,7 +148,7 @@ class ImagePlay(Play):
         discriminator = self.game.discriminator
         if self.game.augment.parts:
             images = self.game.augment(images, self, of or f"other{next(self._others)}")
-        given = (images, *_given(discriminator, labels))
+        given = (images,) if labels is None else (images, *_given(discriminator, labels))
         output = (
             uncompiled(discriminator, *given, **beside)
             if twice
@@ -161,10 +162,11 @@ class ImagePlay(Play):
         """Logits of reals and fakes in the discriminator's main step, and what the loss measures of them."""
         if not self.in_main_step:
             return {}
-        real, fake = self.on_real.logits.detach(), self.on_fake.logits.detach()
-        measured = self.game.adversarial.measures(real, fake)
-        found = {f"measure/{name}": value for name, value in measured.items()}
-        return {"logits/real": real, "logits/fake": fake, **found}
+        real, fake = self.on_real.logits, self.on_fake.logits
+        found = {"logits/real": real, "logits/fake": fake}
+        for name, value in self.game.adversarial.measures(real, fake).items():
+            found[f"measure/{name}"] = value
+        return found
 
 
 def takes_labels(network: nn.Module) -> bool:
@@ -188,8 +190,8 @@ def check_latents(discriminator: nn.Module, *, given: bool) -> None:
         )
 
 
-def _given(network: nn.Module, labels: Tensor | None) -> tuple[Tensor, ...]:
-    return (labels,) if labels is not None and takes_labels(network) else ()
+def _given(network: nn.Module, labels: Tensor) -> tuple[Tensor, ...]:
+    return (labels,) if takes_labels(network) else ()
 
 
 def has_batch_norm(network: nn.Module) -> bool:

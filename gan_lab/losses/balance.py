@@ -70,6 +70,7 @@ class BoundaryEquilibrium(Loss):
         return {OF_REALS: -real.float().mean(), OF_FAKES: -fake.float().mean()}
 
     @override
+    @torch.no_grad()
     def measures(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
         """The convergence L(x) + |gamma L(x) - L(G(z))| of section 3.4, lower is better, and k as it was."""
         reals, fakes = self.notes(real, fake).values()
