@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 IN_A_ROW = 8  # images of each of several classes, where num is not given
 LINES = ".txt"
-FOR_MODELS = (
-    "codes",
-    "ask",
-)  # whose names are the model's to say, so they stand in no configuration
+# Groups whose names are the model's to say, so they stand in no configuration.
+FOR_MODELS = ("codes", "ask")
 MANY = 4096  # images at once that are counted before they are made
 
 OPTIONS = {

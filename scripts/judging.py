@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 import gan_lab
 from gan_lab.assembly.build import build_game, facts_of
+from gan_lab.data.pixels import finished
 from gan_lab.engine.randomness import seed_of
 from gan_lab.generation.trained import Pretrained
 
 BATCH = 500
-HALF = 127.5
 
 
 def held_out(run: Pretrained) -> tuple[Tensor, Tensor, Any]:
@@ -25,7 +25,7 @@ def held_out(run: Pretrained) -> tuple[Tensor, Tensor, Any]:
     _, source = build_game(run.config)
     data = source.load("test")
     assert data.labels is not None
-    return (data.images.float() - HALF) / HALF, data.labels, source
+    return finished(data.images, None), data.labels, source
 
 
 def matched(codes: Tensor, classes: Tensor, count: int) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def few_labels(folder: Path) -> dict[str, Any]:
 
 def _teach(network: nn.Module, term: Any, known: tuple[Tensor, Tensor], run: Pretrained) -> None:
     """Train a discriminator's classifier on labelled images (uint8) alone, as long as the run lasted."""
-    pictures, answers = (known[0].float() - HALF) / HALF, known[1]
+    pictures, answers = finished(known[0], None), known[1]
     options: Mapping[str, Any] = run.config["optimizer"]["discriminator"]
     batch = run.config["data"]["batch_size"]
     weights = [*network.parameters(), *term.parameters()]

@@ -247,9 +247,8 @@ class _Builder:
         game: AdversarialModule = self.part("model", model, ChainMap(parts, offered, facts))  # type: ignore[arg-type]
         in_range("model.n_critic", min(game.n_critic.ends()), low=1)
         game.options = self.training_options(game)
-        game.stand_at(
-            game.clock
-        )  # samples are drawn before the first round, and may depend on the phase
+        # Samples are drawn before the first round, and may depend on the phase.
+        game.stand_at(game.clock)
         return game
 
     def several(self, group: str, node: Any, context: Mapping[str, Any]) -> dict[str, Any]:

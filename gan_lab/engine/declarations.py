@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
+from gan_lab.engine.dials import Dials
 from gan_lab.engine.phases import Phase
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.randomness import numbers_of
@@ -33,6 +34,9 @@ class Declarations(nn.Module):
     def phases(self) -> Sequence[Phase]:
         """The parts of a run, by images seen; by default one, made of `steps`."""
         return [Phase(self.steps())]
+
+    def set_dials(self, images_seen: int, dials: Dials) -> None:
+        """Set what plays read of numbers that change by images seen, before a round; recorded steps read the dials."""
 
     def warnings(self) -> list[str]:
         """Sentences about choices of parts that theory advises against."""

@@ -196,6 +196,7 @@ class AdversarialModule(Declarations, LightningModule):
         seed_default_generators(self.options.seed, self.global_rank, clock.iteration)
         phase = self.enter_phase()
         due = self.players_due(phase)
+        self.set_dials(clock.images_seen, self.dials)
         # Gradient norms cost operations: each player's is taken in its last update before the log.
         rounds_to_log = (
             self.options.log_every_rounds - clock.iteration % self.options.log_every_rounds
@@ -208,8 +209,7 @@ class AdversarialModule(Declarations, LightningModule):
                 player = self.playing[step.player]
                 self.update(step, player, batch, interval >= rounds_to_log)
         self.average(size * self.ranks, due)
-        makers = self.generators
-        clock.advance(size * self.ranks, due, generators_moved=any(p in makers for p in due))
+        clock.advance(size * self.ranks, due, generators_moved=not self.generators.isdisjoint(due))
         if rounds_to_log == 1:
             self.share_meter()
         for callback in self.round_callbacks:

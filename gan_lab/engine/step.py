@@ -82,7 +82,7 @@ def share_of(batch: Mapping[str, Tensor], share: float, *, parts: int) -> Mappin
     if wanted < 1 or wanted % parts or abs(wanted - size * share) > 1e-6:
         raise ConfigError(
             f"A step with {share:g} of a batch of {size} in accumulate={parts} micro-batches: {size * share:g} rows "
-            "cannot be divided so; choose another share, data.batch_size or accumulate."
+            "cannot be divided so; choose another share (such as model.generator_batch), data.batch_size or accumulate."
         )
     times = math.ceil(share)
     return {

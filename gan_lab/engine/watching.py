@@ -71,11 +71,9 @@ class _Watching(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         given = _storages((args, kwargs))
-        for argument, value in zip(function._schema.arguments, args, strict=False):
+        for place, argument in enumerate(function._schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
-                self.written |= _storages(value)
-        for name, value in kwargs.items():
-            if name == "out":
+                value = args[place] if place < len(args) else kwargs.get(argument.name)
                 self.written |= _storages(value)
         self.read |= given
         out = function(*args, **kwargs)

@@ -12,6 +12,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked, rows_of
+from gan_lab.engine.dials import Dials
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.randomness import numbers_of
@@ -107,6 +108,13 @@ class GAN(AdversarialModule):
         }
         for name, weight in self.weights.items():
             in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
+        self.shares = {name: getattr(p, "share", 1.0) for name, p in self.penalties.items()}
+        for name, share in self.shares.items():
+            if share != 1 and self.penalties[name].every == 1:
+                raise ConfigError(
+                    f"penalty.{name}.share={share:g}: a penalty of each update takes that update's batch; set share=1, "
+                    "or every=2 or more."
+                )
 
     def _law(self, law: str) -> LabelLaw | None:
         """The law of labels where any part wants them."""
@@ -228,8 +236,7 @@ class GAN(AdversarialModule):
             }
             main = {**self.adversarial_terms(player), **self._auxiliary_terms(player)}
             share = self.generator_batch if player == "generator" else 1.0
-            shares = {name: getattr(p, "share", 1.0) for name, p in self.penalties.items()}
-            steps += steps_of(player, main, penalties, share=share, shares=shares)
+            steps += steps_of(player, main, penalties, share=share, shares=self.shares)
         return steps
 
     def adversarial_terms(self, player: str) -> dict[str, Term]:
@@ -237,10 +244,9 @@ class GAN(AdversarialModule):
         sides = {"discriminator": self._discriminator_loss, "generator": self._generator_loss}
         return {"adversarial": Term(sides[player])}
 
-    def play_round(self, batch: Mapping[str, Tensor]) -> None:
-        """Play one round, after what augmentations read of their schedules was set."""
-        self.augment.set(self.clock.images_seen, self.dials)
-        super().play_round(batch)
+    def set_dials(self, images_seen: int, dials: Dials) -> None:
+        """Set what augmentations read of their schedules."""
+        self.augment.set(images_seen, dials)
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
         real, fake = play.on_real.logits, play.on_fake.logits

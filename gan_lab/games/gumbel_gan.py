@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
-from gan_lab.engine.player import Player
+from gan_lab.engine.dials import Dials
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term
 from gan_lab.games.seqgan import SeqGAN
@@ -78,11 +78,7 @@ class GumbelGAN(SeqGAN):
         real = play.on_real.logits if self.adversarial.needs_real else None
         return self.adversarial.generator(play.on_fake.logits, real)
 
-    def update(
-        self, step: Step, player: Player, batch: Mapping[str, Tensor], want_norm: bool = False
-    ) -> None:
-        """Set the temperature of now, then update; recorded steps read it from the device."""
+    def set_dials(self, images_seen: int, dials: Dials) -> None:
+        """Set the temperature of now."""
         if not self.temperature.constant:
-            now = self.temperature.at(self.clock.images_seen)
-            self.temperature_now = self.dials.set("temperature", now)
-        super().update(step, player, batch, want_norm)
+            self.temperature_now = dials.set("temperature", self.temperature.at(images_seen))

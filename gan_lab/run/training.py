@@ -14,7 +14,6 @@ from gan_lab.callbacks.stop import Stop
 from gan_lab.config.checks import check
 from gan_lab.config.lightning import processes
 from gan_lab.config.resume import Command
-from gan_lab.engine.phases import Phases
 from gan_lab.loggers.reporter import Reporter
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupts
@@ -182,7 +181,7 @@ class _Stages:
         else:
             restore(game, state, wish=config["resume"])
             run.scores.restore(state.get("evaluation") or {})
-        data = stream(images, parts.source, config, Phases(game.phases()))
+        data = stream(images, parts.source, config, game.timeline)
         if parts.metrics is not None:
             announce_evaluations(run, game.clock, log.info, per_round=data.batch_size)
         play_rounds(self.asked, run, game, data, self.callbacks)

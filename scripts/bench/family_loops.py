@@ -8,6 +8,7 @@ the optimizer; `average(iteration)` moves the generator's average.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch.nn import functional as F
@@ -53,39 +54,48 @@ def classes_of(uniform, count):
     return classes, F.one_hot(classes, count).float()
 
 
+def latents_of(game, noise, iteration, step, size):
+    """The latents of a step, as the engine draws them."""
+    shape = (size, game.latent.dim)
+    return game.latent.from_normal(noise(iteration, step, "latent", shape, torch.randn))
+
+
+def asked_fakes(game, noise, iteration, step, size):
+    """Fakes of classes that are drawn for them: images, one-hot labels and classes."""
+    drawn = noise(iteration, step, "label", (size,), torch.rand)
+    classes, labels = classes_of(drawn, game.label_dim)
+    return game.generator(latents_of(game, noise, iteration, step, size), labels), labels, classes
+
+
+def unsaturated(on_real, on_fake):
+    """The discriminator's side of the non-saturating loss."""
+    return softplus(-on_real.logits.float()).mean() + softplus(on_fake.logits.float()).mean()
+
+
 def acgan_loop(game, average, batches, noise, adam, *, autocast):
     """AC-GAN: the non-saturating loss, and a classifier on the discriminator's features."""
-    generator, discriminator, term = game.generator, game.discriminator, game.auxiliaries["acgan"]
-    count, latent = game.label_dim, game.latent
+    discriminator, term = game.discriminator, game.auxiliaries["acgan"]
     d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
-    iteration = 0
+    fakes = partial(asked_fakes, game, noise)
 
-    def fakes(step, size):
-        z = latent.from_normal(noise(iteration, step, "latent", (size, latent.dim), torch.randn))
-        classes, labels = classes_of(noise(iteration, step, "label", (size,), torch.rand), count)
-        return generator(z, labels), classes
-
-    for batch in batches:
+    for iteration, batch in enumerate(batches):
         real, size = batch["images"], len(batch["images"])
         with autocast():
             with torch.no_grad():
-                fake, classes = fakes("discriminator", size)
+                fake, _, classes = fakes(iteration, "discriminator", size)
             on_real, on_fake = discriminator(real), discriminator(fake)
-            loss = (
-                softplus(-on_real.logits.float()).mean() + softplus(on_fake.logits.float()).mean()
-            )
+            loss = unsaturated(on_real, on_fake)
             loss = loss + F.cross_entropy(term.head(on_real.features).float(), batch["labels"])
             loss = loss + F.cross_entropy(term.head(on_fake.features).float(), classes)
         d_loss = descend(d_optimizer, loss)
         with frozen(discriminator, term):
             with autocast():
-                fake, classes = fakes("generator", size)
+                fake, _, classes = fakes(iteration, "generator", size)
                 on_fake = discriminator(fake)
                 loss = softplus(-on_fake.logits.float()).mean()
                 loss = loss + F.cross_entropy(term.head(on_fake.features).float(), classes)
             g_loss = descend(g_optimizer, loss)
         average(iteration)
-        iteration += 1
         yield d_loss, g_loss
 
 
@@ -94,10 +104,6 @@ def infogan_loop(game, average, batches, noise, adam, *, autocast):
     generator, discriminator, latent = game.generator, game.discriminator, game.latent
     term = game.auxiliaries["mutual_information"]
     d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
-    iteration = 0
-
-    def drawn(step, size):
-        return latent.from_normal(noise(iteration, step, "latent", (size, latent.dim), torch.randn))
 
     def information(on_fake, z):
         guesses, codes = term.guesses(on_fake.features), latent.codes(z)
@@ -105,46 +111,38 @@ def infogan_loop(game, average, batches, noise, adam, *, autocast):
             [term._bound(name, guesses[name], codes[name]) for name in guesses]
         ).sum()
 
-    for batch in batches:
+    for iteration, batch in enumerate(batches):
         real, size = batch["images"], len(batch["images"])
         with autocast():
-            z = drawn("discriminator", size)
+            z = latents_of(game, noise, iteration, "discriminator", size)
             with torch.no_grad():
                 fake = generator(z)
             on_real, on_fake = discriminator(real), discriminator(fake)
-            loss = (
-                softplus(-on_real.logits.float()).mean() + softplus(on_fake.logits.float()).mean()
-            )
+            loss = unsaturated(on_real, on_fake)
             loss = loss - information(on_fake, z)
         d_loss = descend(d_optimizer, loss)
         with frozen(discriminator, term):
             with autocast():
-                z = drawn("generator", size)
+                z = latents_of(game, noise, iteration, "generator", size)
                 on_fake = discriminator(generator(z))
                 loss = softplus(-on_fake.logits.float()).mean() - information(on_fake, z)
             g_loss = descend(g_optimizer, loss)
         average(iteration)
-        iteration += 1
         yield d_loss, g_loss
 
 
 def biggan_loop(game, average, batches, noise, adam, *, autocast):
     """BigGAN: the hinge loss, labels in both networks, spectral norms once a step, orthogonal filters."""
-    generator, discriminator, latent = game.generator, game.discriminator, game.latent
-    count, beta, every = game.label_dim, game.penalties["orthogonal"].weight, game.n_critic.at(0)
+    generator, discriminator, count = game.generator, game.discriminator, game.label_dim
+    beta, every = game.penalties["orthogonal"].weight, game.n_critic.at(0)
     d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
-    iteration = 0
+    fakes = partial(asked_fakes, game, noise)
 
-    def fakes(step, size):
-        z = latent.from_normal(noise(iteration, step, "latent", (size, latent.dim), torch.randn))
-        _, labels = classes_of(noise(iteration, step, "label", (size,), torch.rand), count)
-        return generator(z, labels), labels
-
-    for batch in batches:
+    for iteration, batch in enumerate(batches):
         real, size = batch["images"], len(batch["images"])
         with weights_once(generator), autocast():
             with torch.no_grad():
-                fake, labels = fakes("discriminator", size)
+                fake, labels, _ = fakes(iteration, "discriminator", size)
             on_real = discriminator(real, F.one_hot(batch["labels"], count).float()).logits.float()
             on_fake = discriminator(fake, labels).logits.float()
             loss = relu(1 - on_real).mean() + relu(1 + on_fake).mean()
@@ -152,11 +150,11 @@ def biggan_loop(game, average, batches, noise, adam, *, autocast):
         if (iteration + 1) % every == 0:
             with frozen(discriminator):
                 with weights_once(discriminator), autocast():
-                    loss = -discriminator(*fakes("generator", size)).logits.float().mean()
+                    fake, labels, _ = fakes(iteration, "generator", size)
+                    loss = -discriminator(fake, labels).logits.float().mean()
                     loss = loss + beta * sum(off_diagonal(w) for w in filters_of(generator))
                 g_loss = descend(g_optimizer, loss)
             average(iteration)
-        iteration += 1
         yield d_loss, g_loss
 
 
@@ -164,9 +162,9 @@ def seqgan_loop(game, average, batches, noise, adam, *, autocast):
     """SeqGAN in its last phase: a judge of sequences, and the policy gradient by rollouts."""
     generator, discriminator, every = game.generator, game.discriminator, game.n_critic.at(0)
     d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
-    length, iteration = generator.length, 0
+    length = generator.length
 
-    def values_of(tokens, size):
+    def values_of(iteration, tokens, size):
         rollouts, start = game.rollouts, 0
         numbers = noise(
             iteration, "generator", "rollouts", (size, rollouts, length * (length - 1) // 2), torch.rand
@@ -181,14 +179,13 @@ def seqgan_loop(game, average, batches, noise, adam, *, autocast):
         values.append(torch.sigmoid(discriminator(tokens).logits.float()))
         return torch.stack(values, dim=1)
 
-    for batch in batches:
+    for iteration, batch in enumerate(batches):
         real, size = batch["tokens"], len(batch["tokens"])
         with autocast():
             fake = generator.sample(
                 noise(iteration, "discriminator", "tokens", (size, length), torch.rand)
             )
-            on_real, on_fake = discriminator(real).logits, discriminator(fake).logits
-            loss = softplus(-on_real.float()).mean() + softplus(on_fake.float()).mean()
+            loss = unsaturated(discriminator(real), discriminator(fake))
         d_loss, g_loss = descend(d_optimizer, loss), None
         if (iteration + 1) % every == 0:
             with frozen(discriminator):
@@ -198,13 +195,12 @@ def seqgan_loop(game, average, batches, noise, adam, *, autocast):
                     )
                     discriminator.eval()
                     with torch.no_grad():
-                        values = values_of(fake, size)
+                        values = values_of(iteration, fake, size)
                     discriminator.train()
                     likelihoods = generator.log_likelihoods(fake)
                     loss = -(likelihoods * values).sum(dim=1).mean()
                 g_loss = descend(g_optimizer, loss)
             average(iteration)
-        iteration += 1
         yield d_loss, g_loss
 
 

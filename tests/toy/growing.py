@@ -17,9 +17,8 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import KIMG
+from gan_lab.engine.dials import Dials
 from gan_lab.engine.phases import Phase
-from gan_lab.engine.player import Player
-from gan_lab.engine.step import Step
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.latents.distributions import Latent
@@ -227,12 +226,10 @@ class Growing(GAN):
             return 1.0
         return min((images_seen / KIMG - setting["begin_kimg"]) / self.fade_kimg, 1.0)
 
-    def update(
-        self, step: Step, player: Player, batch: Mapping[str, Tensor], want_norm: bool = False
-    ) -> None:
-        """Set the alpha of now, then update; recorded steps read it from the device."""
-        self.alpha = self.dials.set("alpha", self.alpha_at(self.clock.images_seen))
-        super().update(step, player, batch, want_norm)
+    def set_dials(self, images_seen: int, dials: Dials) -> None:
+        """Set the alpha of now."""
+        super().set_dials(images_seen, dials)
+        self.alpha = dials.set("alpha", self.alpha_at(images_seen))
 
     @torch.no_grad()
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:

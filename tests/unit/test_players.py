@@ -22,11 +22,13 @@ from tests.conftest import (
     TrainingOptions,
     adam,
     batches,
+    dcgan,
     differing,
     play_rounds,
     weights,
 )
 from tests.test_captured import same, taped
+from tests.toy.states import PathLength
 from tests.toy.three import INTERVAL, Encoded
 
 
@@ -206,3 +208,13 @@ def test_a_network_brings_rates_of_its_own():
     network.rates = {"mapping": 0.01}
     with pytest.raises(ValueError, match=r"rates name \['encoder.mapping'\]"):
         rate_groups(PlayerSpec("encoder", "encoder", {"encoder": network}))
+
+
+def test_a_penalty_of_each_update_has_no_batch_of_its_own():
+    length = PathLength()
+    length.share = 0.5
+    with pytest.raises(ConfigError, match="penalty.path.share=0.5: .* set share=1, or every=2"):
+        dcgan(width=4, penalty={"path": length})
+    length.every = 2
+    lazy = next(step for step in dcgan(width=4, penalty={"path": length}).steps() if step.every > 1)
+    assert lazy.share == 0.5
