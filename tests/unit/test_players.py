@@ -213,7 +213,7 @@ def test_a_network_brings_rates_of_its_own():
 def test_a_penalty_of_each_update_has_no_batch_of_its_own():
     length = PathLength()
     length.share = 0.5
-    with pytest.raises(ConfigError, match="penalty.path.share=0.5: .* set share=1, or every=2"):
+    with pytest.raises(ConfigError, match=r"penalty\.path\.share=0\.5: .* set share=1, or every=2"):
         dcgan(width=4, penalty={"path": length})
     length.every = 2
     lazy = next(step for step in dcgan(width=4, penalty={"path": length}).steps() if step.every > 1)
