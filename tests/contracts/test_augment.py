@@ -18,8 +18,8 @@ from tests.test_captured import both, same, steps_replayed
 AUGMENTS = Groups().choices("augment")
 # Without batch statistics, so that parts of a batch are judged as the whole.
 PLAIN = ("model=dcgan", "generator.norm=none", "discriminator.norm=none", "precision=32-true")
-TOY = ("+augment.flips._target_=tests.toy.flips.Flips", "+augment.flips.target=0.6",
-       "+augment.flips.step=0.05", "allow_targets=[tests.toy.]")  # fmt: skip
+TOY = ("+augment.ada._target_=tests.toy.ada.ADA", "+augment.ada.target=0.6", "+augment.ada.step=0.05",
+       "+augment.ada.start=0.5", "allow_targets=[tests.toy.]")  # fmt: skip
 
 
 def play_of(game, player="discriminator"):
@@ -138,18 +138,18 @@ def test_accumulation_and_a_resume_change_nothing(augment, tmp_path):
 def test_a_state_moves_once_for_each_update_by_the_sign_of_the_reals_logits():
     game = built(*PLAIN, *TOY, "model.n_critic=2", "accumulate=2").game
     signs = []
-    part = game.augment.parts["flips"]
+    part = game.augment.parts["ada"]
     commit = part.commit
     part.commit = lambda noted: (signs.append(dict(noted)), commit(noted))
     play_rounds(game, batches(8), 4)
-    noted = [float(one["flips/sign"]) for one in signs if "flips/sign" in one]
+    noted = [float(one["ada/sign"]) for one in signs if "ada/sign" in one]
     p = 0.5
     for sign in noted:
         p = min(max(p + 0.05 * (1 if sign > 0.6 else -1), 0), 1)
-    assert len(noted) == int(part.moves) == 4
+    assert len(noted) == 4
     assert float(part.p) == pytest.approx(p)
     assert p != 0.5
-    assert "augment_flips.p" in game.state_dict()
+    assert "augment_ada.p" in game.state_dict()
 
 
 @pytest.mark.parametrize(
