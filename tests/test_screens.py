@@ -15,7 +15,8 @@ MARK = "@@"
 TINY = [
     "debug=tiny", "logger=none", "max_rounds=null", "log_every_rounds=1", "samples.num=4",
 ]  # fmt: skip
-MEASURED = [*TINY, "metrics.num_samples=4000"]
+# Enough samples that an evaluation takes several times the quarter second below which nothing is shown.
+MEASURED = [*TINY, "metrics.num_samples=16000"]
 SLOW = [
     "discriminator._target_=tests.toy.slow.Sleepy",
     "allow_targets=[tests.toy.]",
