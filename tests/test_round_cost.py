@@ -124,6 +124,7 @@ FAMILIES = {
     "acgan_32": ["model=acgan", "discriminator.dropout=0"],
     "infogan_32": ["model=infogan"],
     "biggan_32": ["model=biggan", "data=fashion_mini"],
+    "r3gan_32": ["model=r3gan"],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "model.rollouts=2",
                "discriminator.dropout=0"],
 }  # fmt: skip

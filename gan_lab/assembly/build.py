@@ -15,13 +15,14 @@ from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, l
 from gan_lab.assembly.sizes import refuse_too_many
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range
+from gan_lab.common.scalars import Scalar
 from gan_lab.config.permission import allowed_targets
 from gan_lab.config.schema import FIELDS, METRICS, SECTIONS
 from gan_lab.config.types import check_type
 from gan_lab.engine.module import AdversarialModule, TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import seed_of
-from gan_lab.engine.schedule import schedule
+from gan_lab.engine.schedule import Schedule, schedule
 from gan_lab.networks.fast.cpu import fast_cpu
 from gan_lab.process.machine import Machine, choose
 
@@ -264,12 +265,14 @@ class _Builder:
         return parts
 
     def training_options(self, game: AdversarialModule) -> TrainingOptions:
-        config = self.config
+        config, half_life = self.config, self.config["ema"]["half_life_kimg"]
+        low = min(schedule(half_life, "ema.half_life_kimg").ends())
+        in_range("ema.half_life_kimg", low, low=0)
         return TrainingOptions(
             optimizers=self.optimizers([spec.name for spec in game.players()]),
             seed=config["seed"],
             accumulate=config["accumulate"],
-            ema_half_life_kimg=config["ema"]["half_life_kimg"],
+            ema_half_life_kimg=half_life,
             ema_rampup=config["ema"]["rampup"],
             log_every_rounds=config["log_every_rounds"],
         )
@@ -297,6 +300,7 @@ class _Builder:
             if k not in {"params", "foreach", "fused", "capturable", "differentiable", "maximize"}
         }
         options: dict[str, Any] = {}
+        betas: list[Schedule] = []
         for key, value in node.items():
             if key in RATE_KEYS or key == "_target_":
                 continue
@@ -307,10 +311,8 @@ class _Builder:
                 )
                 continue
             if key == "betas":
-                check_type(f"{path}.{key}", value, tuple[float, float])
-                for beta in value:
-                    in_range(f"{path}.{key}", beta, low=0, below=1)
-                value = [float(beta) for beta in value]  # torch refuses a 0 beside a 0.99
+                betas = betas_of(f"{path}.{key}", value)
+                value = [beta.at(0) for beta in betas]
             elif key in {"nesterov", "amsgrad", "centered"}:
                 check_type(f"{path}.{key}", value, bool)
             else:
@@ -327,7 +329,8 @@ class _Builder:
         check_type(f"{path}.clip_norm", clip, float | None)
         if clip is not None:
             in_range(f"{path}.clip_norm", clip, above=0)
-        return OptimizerOptions(factory, rate, clip, options)
+        changing = betas if any(not beta.constant for beta in betas) else ()
+        return OptimizerOptions(factory, rate, clip, options, changing)
 
     def refuse_unknown(self) -> None:
         """Refuse root keys that nothing reads (a `+typo`), and parts that this game does not use."""
@@ -344,6 +347,20 @@ class _Builder:
                     self.leftovers.drop(f"{name}.{entry}", f"this model takes no {name}", ())
                 continue
             raise ConfigError(f"{name}: no such option{nearest(name, known) or '; see --help.'}")
+
+
+def betas_of(path: str, value: Any) -> list[Schedule]:
+    """Adam's two betas, each a number in [0, 1) or a schedule.
+
+    Raises:
+        ConfigError: if they are something else.
+    """
+    check_type(path, value, tuple[Scalar, Scalar])
+    found = [schedule(beta, path) for beta in value]
+    for beta in found:
+        for end in beta.ends():
+            in_range(path, end, low=0, below=1)
+    return found
 
 
 def build_trackers(config: Mapping[str, Any], **context: Any) -> list[Any]:

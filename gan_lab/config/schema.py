@@ -9,6 +9,7 @@ from typing import Any
 
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.common.ranges import in_range, one_of
+from gan_lab.common.scalars import Scalar
 from gan_lab.config.types import check_type
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -56,7 +57,7 @@ FIELDS: dict[str, Field] = {
     "log_every_rounds": Field(int, low=1),
     "samples.every_kimg": Field(float, low=0),
     "samples.num": Field(int, low=1),
-    "ema.half_life_kimg": Field(float, low=0),
+    "ema.half_life_kimg": Field(Scalar, low=0),
     "ema.rampup": Field(float, low=0),
     "checkpoint.every_kimg": Field(float, low=0),
     "checkpoint.keep": Field(int, low=0),

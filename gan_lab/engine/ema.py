@@ -11,7 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.scalars import Scalar
 from gan_lab.engine.clock import KIMG
+from gan_lab.engine.schedule import schedule
 
 
 class EMA:
@@ -21,16 +23,16 @@ class EMA:
 
     Args:
         networks: the networks to follow, by name.
-        half_life_kimg: thousands of images after which an old weight counts half; 0 copies.
+        half_life_kimg: thousands of images after which an old weight counts half, or a schedule; 0 copies.
         rampup: the half-life is at most this share of the images seen so far, so that the
             first random weights are soon forgotten; 0 switches the ramp off.
     """
 
     def __init__(
-        self, networks: Mapping[str, nn.Module], *, half_life_kimg: float, rampup: float
+        self, networks: Mapping[str, nn.Module], *, half_life_kimg: Scalar, rampup: float
     ) -> None:
         self.networks = {name: _frozen_copy(network) for name, network in networks.items()}
-        self.half_life = half_life_kimg * KIMG
+        self.half_life_kimg = schedule(half_life_kimg, "ema.half_life_kimg")
         self.rampup = rampup
         self._pair(networks)
 
@@ -52,7 +54,7 @@ class EMA:
 
     def decay(self, images: int, images_seen: int) -> float:
         """Weight kept after `images` more, of `images_seen` in all."""
-        half_life = self.half_life
+        half_life = self.half_life_kimg.at(images_seen) * KIMG
         if self.rampup > 0:
             half_life = min(half_life, images_seen * self.rampup)
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0

@@ -18,7 +18,6 @@ from gan_lab.engine.declarations import Declarations
 from gan_lab.engine.dials import Dials
 from gan_lab.engine.meter import Meter
 from gan_lab.engine.notes import Notes
-from gan_lab.engine.optimizers import can_be_captured
 from gan_lab.engine.phases import Phase, Phases
 from gan_lab.engine.play import Play
 from gan_lab.engine.player import GENERATOR, OptimizerOptions, Player, PlayerSpec
@@ -41,7 +40,7 @@ class TrainingOptions:
         optimizers: by player.
         seed: of every random draw in training.
         accumulate: micro-batches per update; each update descends the whole batch's mean.
-        ema_half_life_kimg: of averaged players, in thousands of images.
+        ema_half_life_kimg: of averaged players, in thousands of images; a number or a schedule.
         ema_rampup: the half-life is at most this share of the images seen.
         log_every_rounds: gradient norms are computed in every so-many-th round only.
         precision: 32-true, bf16-mixed or 16-mixed.
@@ -53,7 +52,7 @@ class TrainingOptions:
     optimizers: Mapping[str, OptimizerOptions]
     seed: int
     accumulate: int
-    ema_half_life_kimg: float
+    ema_half_life_kimg: Scalar
     ema_rampup: float
     log_every_rounds: int
     precision: str = "32-true"
@@ -159,9 +158,8 @@ class AdversarialModule(Declarations, LightningModule):
     def obstacle_to_capture(self) -> str | None:
         """Why the steps of this game cannot be recorded, None where they can."""
         for name, optimizer in self.options.optimizers.items():
-            if not can_be_captured(optimizer.factory, torch.device("cuda")):
-                kind = getattr(optimizer.factory, "__name__", str(optimizer.factory))
-                return f"optimizer.{name}: {kind} keeps numbers on the host in each step"
+            if reason := optimizer.obstacle_to_capture():
+                return f"optimizer.{name}{reason}"
         return None
 
     def changing(self) -> dict[str, Sequence[Tensor]]:

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.scalars import Scalar
 from gan_lab.engine.dials import Dials
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.exchange import average
-from gan_lab.engine.optimizers import build_optimizer, lazy_correction
+from gan_lab.engine.optimizers import build_optimizer, can_be_captured, lazy_correction
 from gan_lab.engine.precision import Precision
 from gan_lab.engine.schedule import Schedule
 
@@ -62,12 +63,21 @@ class OptimizerOptions:
         lr: learning rate over images seen; logged as given, before the correction for lazy steps.
         clip_norm: gradients are scaled down to this total norm; None never.
         options: the factory's other keyword arguments.
+        betas: where they change over images seen, which a recorded step would not see; else they are in the options.
     """
 
     factory: Callable[..., torch.optim.Optimizer]
     lr: Schedule
     clip_norm: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    betas: Sequence[Schedule] = ()
+
+    def obstacle_to_capture(self) -> str | None:
+        """Why its steps cannot be recorded on a GPU, to be read behind its name; None where they can."""
+        if not can_be_captured(self.factory, torch.device("cuda")):
+            kind = getattr(self.factory, "__name__", str(self.factory))
+            return f": {kind} keeps numbers on the host in each step"
+        return ".betas: optimizers read a schedule of them on the host" if self.betas else None
 
 
 class Player:
@@ -79,7 +89,7 @@ class Player:
         optimizer: OptimizerOptions,
         *,
         intervals: Sequence[int],
-        ema_half_life_kimg: float,
+        ema_half_life_kimg: Scalar,
         ema_rampup: float,
         captured: bool = False,
     ) -> None:
@@ -88,6 +98,7 @@ class Player:
         self.parameters = [p for network in spec.networks.values() for p in network.parameters()]
         self.constraints = spec.constraints
         self.lr = optimizer.lr
+        self.betas = optimizer.betas
         self.clip_norm = optimizer.clip_norm
         self.correction = lazy_correction(intervals)
         self.factor = 1.0  # of its learning rate, in the phase of now
@@ -120,7 +131,11 @@ class Player:
             parameter.grad = None
 
     def set_rate(self, images_seen: int, dials: Dials, factor: float = 1.0) -> None:
-        """Set the learning rate due after so many images, times a factor of the phase."""
+        """Set the learning rate due after so many images, times a factor of the phase, and betas that change."""
+        if self.betas:
+            betas = tuple(beta.at(images_seen) ** self.correction for beta in self.betas)
+            for group in self.optimizer.param_groups:
+                group["betas"] = betas
         if self.lr.constant and factor == self.factor:
             return
         self.factor = factor

@@ -271,7 +271,8 @@ class GAN(AdversarialModule):
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, dim)."""
         given = (inputs["labels"],) if "labels" in inputs else ()
-        return networks["generator"](self.latent.from_normal(inputs["latents"]), *given).float()
+        images: Tensor = networks["generator"](self.latent.from_normal(inputs["latents"]), *given)
+        return images.float().clamp(-1, 1)  # generators without tanh overshoot
 
     def warnings(self) -> list[str]:
         """Choices that train but contradict the papers."""

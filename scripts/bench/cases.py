@@ -82,6 +82,7 @@ FAMILIES = {
     "acgan_32": ["model=acgan", *_SMALL, "discriminator.dropout=0"],
     "infogan_32": ["model=infogan", *_SMALL],
     "biggan_32": ["model=biggan", *_SMALL],
+    "r3gan_32": ["model=r3gan", "generator.width=64", "discriminator.width=64", "data.batch_size=64"],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "data.batch_size=64",
                "discriminator.dropout=0"],
 }  # fmt: skip
@@ -89,6 +90,7 @@ CASES |= {
     "acgan_32": _case(32, 10),
     "infogan_32": _case(32, 10),
     "biggan_32": {**_case(32, 2), "n_critic": 2},
+    "r3gan_32": _case(32, 2),
     "seqgan": {**_case(20, 5), "n_critic": 5},
 }
 

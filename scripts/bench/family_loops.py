@@ -158,6 +158,39 @@ def biggan_loop(game, average, batches, noise, adam, *, autocast):
         yield d_loss, g_loss
 
 
+def gradient_norms(logits, images):
+    """Half the mean squared gradient norm of logits (N,) at images."""
+    (slope,) = torch.autograd.grad(logits.sum(), [images], create_graph=True)
+    return 0.5 * slope.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+def r3gan_loop(game, average, batches, noise, adam, *, autocast):
+    """R3GAN: pairs of a real and a fake, and the gradient at both in each step of the discriminator."""
+    generator, discriminator = game.generator, game.discriminator
+    weights = [game.penalties[name].weight for name in ("r1", "r2")]
+    d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
+
+    for iteration, batch in enumerate(batches):
+        real, size = batch["images"], len(batch["images"])
+        with autocast():
+            with torch.no_grad():
+                fake = generator(latents_of(game, noise, iteration, "discriminator", size))
+            points = [images.detach().requires_grad_() for images in (real, fake)]
+            on_real, on_fake = (discriminator(images).logits.float() for images in points)
+            loss = softplus(on_fake - on_real).mean()
+            for weight, logits, images in zip(weights, (on_real, on_fake), points, strict=True):
+                loss = loss + weight * gradient_norms(logits, images)
+        d_loss = descend(d_optimizer, loss)
+        with frozen(discriminator):
+            with autocast():
+                fake = generator(latents_of(game, noise, iteration, "generator", size))
+                on_real, on_fake = discriminator(real).logits, discriminator(fake).logits
+                loss = softplus(on_real.float() - on_fake.float()).mean()
+            g_loss = descend(g_optimizer, loss)
+        average(iteration)
+        yield d_loss, g_loss
+
+
 def seqgan_loop(game, average, batches, noise, adam, *, autocast):
     """SeqGAN in its last phase: a judge of sequences, and the policy gradient by rollouts."""
     generator, discriminator, every = game.generator, game.discriminator, game.n_critic.at(0)
@@ -205,5 +238,6 @@ def seqgan_loop(game, average, batches, noise, adam, *, autocast):
 
 
 LOOPS = {
-    "acgan_32": acgan_loop, "infogan_32": infogan_loop, "biggan_32": biggan_loop, "seqgan": seqgan_loop,
+    "acgan_32": acgan_loop, "infogan_32": infogan_loop, "biggan_32": biggan_loop, "r3gan_32": r3gan_loop,
+    "seqgan": seqgan_loop,
 }  # fmt: skip

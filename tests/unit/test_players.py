@@ -108,7 +108,7 @@ def test_averages_have_their_own_half_life():
     assert all(
         torch.equal(a, b) for a, b in zip(own.parameters(), game.encoder.parameters(), strict=True)
     )
-    assert players["generator"].ema.half_life == CHOSEN["ema_half_life_kimg"] * 1000
+    assert players["generator"].ema.half_life_kimg.at(0) == CHOSEN["ema_half_life_kimg"]
 
 
 def test_two_averages_of_one_name_are_told():
