@@ -177,7 +177,7 @@ class R3ganGenerator(LabelledNetwork):
 
 
 class R3ganDiscriminator(LabelledDiscriminator):
-    """The generator's mirror: 1x1 from pixels, blocks and halvings down to 4x4, a filter of 4x4 for each plane, a logit.
+    """The generator's mirror: 1x1 from pixels, blocks and halvings down to 4x4, a 4x4 filter on each plane, a logit.
 
     Args:
         resolution: 16, 32, 64, 128 or 256.
