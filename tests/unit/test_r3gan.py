@@ -48,8 +48,12 @@ def test_first_weights_are_fixups():
     blocks = 16
     block = InvertedBlock(64, expansion=2, group=16, blocks=blocks)
     gain = math.sqrt(2 / 1.04) / blocks**0.25
-    assert float(block.expand.weight.detach().std()) == pytest.approx(gain / math.sqrt(64), rel=0.05)
-    assert float(block.mix.weight.detach().std()) == pytest.approx(gain / math.sqrt(16 * 9), rel=0.05)
+    assert float(block.expand.weight.detach().std()) == pytest.approx(
+        gain / math.sqrt(64), rel=0.05
+    )
+    assert float(block.mix.weight.detach().std()) == pytest.approx(
+        gain / math.sqrt(16 * 9), rel=0.05
+    )
     assert not block.shrink.weight.any()
     x = noise(2, 64, 4, 4)
     assert torch.equal(block(x), x), "a block begins as the identity"
@@ -62,7 +66,10 @@ def test_resampling_is_bilinear_and_changes_widths_at_the_smaller_size():
     found = up(x)
     # Between the centres of four pixels: 9/16, 3/16, 3/16, 1/16 of them.
     expected = (
-        9 * planes[:, :, 1, 1] + 3 * planes[:, :, 1, 2] + 3 * planes[:, :, 2, 1] + planes[:, :, 2, 2]
+        9 * planes[:, :, 1, 1]
+        + 3 * planes[:, :, 1, 2]
+        + 3 * planes[:, :, 2, 1]
+        + planes[:, :, 2, 2]
     ) / 16
     assert_close(found[:, :, 3, 3], expected)
     mean = (x[:, :, ::2, ::2] + x[:, :, 1::2, ::2] + x[:, :, ::2, 1::2] + x[:, :, 1::2, 1::2]) / 4
@@ -124,7 +131,9 @@ def test_samples_are_clamped():
     assert float(images.abs().max()) == 1
 
 
-@pytest.mark.parametrize("bad", ["[0.5]", "[0.5, 1.0]", "[{schedule: linear, start: 0, end: 1, kimg: 1}, 0.9]"])
+@pytest.mark.parametrize(
+    "bad", ["[0.5]", "[0.5, 1.0]", "[{schedule: linear, start: 0, end: 1, kimg: 1}, 0.9]"]
+)
 def test_betas_out_of_range_are_refused(bad):
     with pytest.raises(ConfigError, match=r"optimizer\.generator\.betas"):
         built("model=dcgan", f"optimizer.generator.betas={bad}")
