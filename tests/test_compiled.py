@@ -55,9 +55,11 @@ def test_penalties_differentiate_twice_beside_compiled_networks(penalty, monkeyp
 
 
 def test_a_compiled_network_cannot_be_differentiated_twice(monkeypatch):
-    """The reason for `uncompiled`; when this fails, torch can and `uncompiled` may go."""
+    """The reason for `differentiable_twice`; when this fails, torch can and `differentiable_twice` may go."""
     monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
-    monkeypatch.setattr("gan_lab.games.images.uncompiled", lambda network, *given: network(*given))
+    monkeypatch.setattr(
+        "gan_lab.games.images.differentiable_twice", lambda network, *given: network(*given)
+    )
     options = ("model=dcgan", "discriminator.norm=none", "penalty=[gradient_penalty]")
     with pytest.raises(GanLabError, match="double backward"):
         played(*options, "compile=true")

@@ -120,11 +120,22 @@ def test_a_round_is_the_hand_written_work(name, precision):
     assert_close(values["loss/generator"], float(generators.mean()), rtol=1e-5, atol=1e-6)
 
 
+# The loops by hand take one rate for all weights, and Adam.
+WITHOUT_GATS_RATES = [
+    option
+    for player in PLAYERS
+    for option in (
+        f"optimizer@optimizer.{player}=adam",
+        f"optimizer.{player}.clip_norm=null",
+        f"{player}.rate_width=null",
+    )
+]
 FAMILIES = {
     "acgan_32": ["model=acgan", "discriminator.dropout=0"],
     "infogan_32": ["model=infogan"],
     "biggan_32": ["model=biggan", "data=fashion_mini"],
     "r3gan_32": ["model=r3gan"],
+    "gat_32": ["model=gat", "augment=[]", *WITHOUT_GATS_RATES],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "model.rollouts=2",
                "discriminator.dropout=0"],
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gan_lab.common.errors import GanLabError, first_line
 from gan_lab.engine.runner import Runner, Work
@@ -49,9 +50,13 @@ class Compiled:
             ) from error
 
 
-def uncompiled(network: nn.Module, *inputs: Any, **others: Any) -> Any:
-    """Call a network as Python: torch cannot differentiate compiled code twice, as penalties on gradients do."""
-    if network._compiled_call_impl is None:
-        return network(*inputs, **others)
-    with torch.compiler.set_stance("force_eager"):
-        return network(*inputs, **others)
+def differentiable_twice(network: nn.Module, *inputs: Any, **others: Any) -> Any:
+    """Call a network as Python, with attention written out, for penalties on gradients.
+
+    Torch differentiates neither compiled code nor its fused attention twice.
+    """
+    with sdpa_kernel(SDPBackend.MATH):
+        if network._compiled_call_impl is None:
+            return network(*inputs, **others)
+        with torch.compiler.set_stance("force_eager"):
+            return network(*inputs, **others)

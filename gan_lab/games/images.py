@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.engine.compiling import uncompiled
+from gan_lab.engine.compiling import differentiable_twice
 from gan_lab.engine.play import Play, lazy
 from gan_lab.games.labels import written
 from gan_lab.networks.joint import NO_LATENTS
@@ -150,7 +150,7 @@ class ImagePlay(Play):
             images = self.game.augment(images, self, of or f"other{next(self._others)}")
         given = (images,) if labels is None else (images, *_given(discriminator, labels))
         output = (
-            uncompiled(discriminator, *given, **beside)
+            differentiable_twice(discriminator, *given, **beside)
             if twice
             else discriminator(*given, **beside)
         )

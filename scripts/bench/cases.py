@@ -78,11 +78,19 @@ CASES = {
 
 # Families that are built from conf/ and play on the embedded clothes or on the synthetic language.
 _SMALL = ["generator.width=32", "discriminator.width=32", "data.batch_size=64"]
+# One rate for all weights and Adam, as the loops by hand have them.
+_GAT = [
+    option
+    for player in ("generator", "discriminator")
+    for option in (f"optimizer@optimizer.{player}=adam", f"optimizer.{player}.clip_norm=null",
+                   f"{player}.rate_width=null", f"{player}.width=64", f"{player}.depth=4", f"{player}.head_width=32")
+]  # fmt: skip
 FAMILIES = {
     "acgan_32": ["model=acgan", *_SMALL, "discriminator.dropout=0"],
     "infogan_32": ["model=infogan", *_SMALL],
     "biggan_32": ["model=biggan", *_SMALL],
     "r3gan_32": ["model=r3gan", "generator.width=64", "discriminator.width=64", "data.batch_size=64"],
+    "gat_32": ["model=gat", "augment=[]", *_GAT, "data.batch_size=64"],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "data.batch_size=64",
                "discriminator.dropout=0"],
 }  # fmt: skip
@@ -91,6 +99,7 @@ CASES |= {
     "infogan_32": _case(32, 10),
     "biggan_32": {**_case(32, 2), "n_critic": 2},
     "r3gan_32": _case(32, 2),
+    "gat_32": _case(32, 2),
     "seqgan": {**_case(20, 5), "n_critic": 5},
 }
 

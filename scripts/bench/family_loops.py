@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import relu, softplus
 from torch.nn.utils import parametrize
 
@@ -164,8 +165,8 @@ def gradient_norms(logits, images):
     return 0.5 * slope.float().square().sum(dim=(1, 2, 3)).mean()
 
 
-def r3gan_loop(game, average, batches, noise, adam, *, autocast):
-    """R3GAN: pairs of a real and a fake, and the gradient at both in each step of the discriminator."""
+def relativistic_loop(game, average, batches, noise, adam, *, autocast):
+    """R3GAN and GAT: pairs of a real and a fake, and the gradient at both in each step of the discriminator."""
     generator, discriminator = game.generator, game.discriminator
     weights = [game.penalties[name].weight for name in ("r1", "r2")]
     d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
@@ -176,7 +177,10 @@ def r3gan_loop(game, average, batches, noise, adam, *, autocast):
             with torch.no_grad():
                 fake = generator(latents_of(game, noise, iteration, "discriminator", size))
             points = [images.detach().requires_grad_() for images in (real, fake)]
-            on_real, on_fake = (discriminator(images).logits.float() for images in points)
+            with sdpa_kernel(
+                SDPBackend.MATH
+            ):  # torch's fused attention cannot be differentiated twice
+                on_real, on_fake = (discriminator(images).logits.float() for images in points)
             loss = softplus(on_fake - on_real).mean()
             for weight, logits, images in zip(weights, (on_real, on_fake), points, strict=True):
                 loss = loss + weight * gradient_norms(logits, images)
@@ -238,6 +242,6 @@ def seqgan_loop(game, average, batches, noise, adam, *, autocast):
 
 
 LOOPS = {
-    "acgan_32": acgan_loop, "infogan_32": infogan_loop, "biggan_32": biggan_loop, "r3gan_32": r3gan_loop,
-    "seqgan": seqgan_loop,
+    "acgan_32": acgan_loop, "infogan_32": infogan_loop, "biggan_32": biggan_loop, "r3gan_32": relativistic_loop,
+    "gat_32": relativistic_loop,     "seqgan": seqgan_loop,
 }  # fmt: skip
