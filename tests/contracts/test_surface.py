@@ -23,8 +23,8 @@ HYDRAS = ("defaults", "hydra")  # sections that Hydra reads
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of the values in nested mappings; an empty mapping counts as a value."""
-    if isinstance(node, dict) and (node or not prefix):
+    """Dotted paths of the values in nested mappings; a schedule counts as a value, and so does an empty mapping."""
+    if isinstance(node, dict) and "schedule" not in node and (node or not prefix):
         for key, value in node.items():
             yield from leaves(value, f"{prefix}.{key}" if prefix else key)
     else:
