@@ -9,7 +9,7 @@ moves its buffers in `commit(noted)`, which is called once for each update with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -34,10 +34,13 @@ class Augmentation(nn.Module):
         scalars: options that may be schedules, by name.
         now: their values of now, which the game sets before each round: a float, or a tensor () where steps are
             recorded.
+        highest: the largest value that such an option may have, where there is one.
 
     Args:
         scalars: each >= 0, or a schedule.
     """
+
+    highest: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, **scalars: Scalar) -> None:
         super().__init__()

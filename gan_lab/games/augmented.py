@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,6 +64,9 @@ class Augmentations:
                 path = f"augment.{name}.{option}"
                 found = schedule(value, path)
                 in_range(path, min(found.ends()), low=0)
+                in_range(
+                    path, max(found.ends()), high=getattr(part, "highest", {}).get(option, math.inf)
+                )
                 self.schedules[name, option] = found
                 part.now[option] = found.at(0)
 
@@ -84,4 +88,21 @@ class Augmentations:
         for part in self.parts.values():
             if hasattr(part, "notes"):
                 found |= part.notes(play)
+        return found
+
+    def measures(self) -> dict[str, Tensor]:
+        """What the parts have worth logging, such as a chance that moves."""
+        found: dict[str, Tensor] = {}
+        for part in self.parts.values():
+            if hasattr(part, "measures"):
+                found |= part.measures()
+        return found
+
+    def replaced(self, play: Play) -> Tensor | None:
+        """Which reals of a step of the discriminator give way to fakes, bool (N,); None where no part asks for it."""
+        found: Tensor | None = None
+        for name, part in self.parts.items():
+            if hasattr(part, "replaces"):
+                more = part.replaces(play.size, Drawing(play, f"augment/{name}/real"))
+                found = more if found is None else found | more
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import count
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,8 +26,24 @@ class ImagePlay(Play):
 
     @lazy
     def real(self) -> Tensor:
-        """Reals (N, C, H, W) in [-1, 1]."""
-        return self._differentiable("real", self.batch["images"])
+        """Reals (N, C, H, W) in [-1, 1]; in the discriminator's steps some may be fakes, where an augmentation asks."""
+        return self._differentiable("real", self._or_fake(self.batch["images"], "fake"))
+
+    @lazy
+    def replaced(self) -> Tensor | None:
+        """Which reals are fakes instead, bool (N,); None where none is."""
+        if self.step.player != "discriminator" or not self.game.augment.parts:
+            return None
+        found: Tensor | None = self.game.augment.replaced(self)
+        return found
+
+    def _or_fake(self, of_reals: Tensor, of_fakes: str) -> Tensor:
+        """What reals have, or fakes in their place where they are exchanged."""
+        if self.replaced is None:
+            return of_reals
+        fakes: Tensor = getattr(self, of_fakes).detach()
+        chosen = self.replaced.view(-1, *(1 for _ in of_reals.shape[1:]))
+        return torch.where(chosen, fakes.to(of_reals.dtype), of_reals)
 
     @property
     def all_real(self) -> Tensor:
@@ -36,7 +53,17 @@ class ImagePlay(Play):
     @property
     def real_classes(self) -> Tensor:
         """Classes of the reals (N,), int64, -1 where one is unknown; attributes (N, label_dim) likewise in {0, 1}."""
-        return self.batch["labels"]
+        labels = self.batch["labels"]
+        if self.game.label_law is None or self.replaced is None:
+            return labels
+        return self._or_fake(labels, "_fake_labels_as_stored")
+
+    @property
+    def _fake_labels_as_stored(self) -> Tensor:
+        """Labels of the fakes in the form of the batch's."""
+        assert self.fake_labels is not None, "this game has no labels"
+        one = self.batch["labels"].ndim == 1
+        return self.fake_labels.argmax(dim=1) if one else self.fake_labels
 
     @lazy
     def real_labels(self) -> Tensor | None:
@@ -55,7 +82,7 @@ class ImagePlay(Play):
     def fake_classes(self) -> Tensor:
         """Classes that the fakes shall show (N,), int64; attributes (N, label_dim)."""
         assert self.fake_labels is not None, "this game has no labels"
-        return self.fake_labels if self.real_classes.ndim == 2 else self.fake_labels.argmax(dim=1)
+        return self._fake_labels_as_stored
 
     @lazy
     def z(self) -> Tensor:
@@ -165,6 +192,8 @@ class ImagePlay(Play):
         real, fake = self.on_real.logits, self.on_fake.logits
         found = {"logits/real": real, "logits/fake": fake}
         for name, value in self.game.adversarial.measures(real, fake).items():
+            found[f"measure/{name}"] = value
+        for name, value in self.game.augment.measures().items():
             found[f"measure/{name}"] = value
         return found
 

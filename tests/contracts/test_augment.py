@@ -18,8 +18,17 @@ from tests.test_captured import both, same, steps_replayed
 AUGMENTS = Groups().choices("augment")
 # Without batch statistics, so that parts of a batch are judged as the whole.
 PLAIN = ("model=dcgan", "generator.norm=none", "discriminator.norm=none", "precision=32-true")
+# Those whose changes have a chance that is 0 at first.
+ADAPTIVE = ("ada", "apa", "diffusion")
+CERTAIN = {"ada": ["augment.ada.start=1"], "diffusion": ["augment.diffusion.start=1"]}
 TOY = ("+augment.ada._target_=tests.toy.ada.ADA", "+augment.ada.target=0.6", "+augment.ada.step=0.05",
        "+augment.ada.start=0.5", "allow_targets=[tests.toy.]")  # fmt: skip
+
+
+def moving(name):
+    """An adaptive augmentation whose chance is somewhere between, and moves at every update."""
+    options = ("start=0.5", "every=1", "kimg=0.1")
+    return [f"augment=[{name}]", *(f"augment.{name}.{option}" for option in options)]
 
 
 def play_of(game, player="discriminator"):
@@ -55,10 +64,10 @@ def test_it_trains_and_its_numbers_are_finite(name, model, options):
     assert before.keys() - moved <= {"discriminator.head.bias"}, "wasserstein's cancels"
 
 
-@pytest.mark.parametrize("name", AUGMENTS)
+@pytest.mark.parametrize("name", sorted({*AUGMENTS} - {"apa"}))
 def test_reals_and_fakes_are_changed_by_numbers_of_their_own(name):
     """Also all that penalties ask about; the same image in three roles becomes three."""
-    game = built(*PLAIN, f"augment=[{name}]").game
+    game = built(*PLAIN, f"augment=[{name}]", *CERTAIN.get(name, [])).game
     play = play_of(game)
     seen = Seen(game.discriminator)
     play.fake = play.real
@@ -116,7 +125,9 @@ def test_r1_differentiates_through_an_augmentation():
 
 
 @pytest.mark.parametrize(
-    "augment", [["augment=[diffaugment,instance_noise]"], TOY], ids=["shipped", "toy"]
+    "augment",
+    [["augment=[diffaugment,instance_noise]"], TOY, *(moving(name) for name in ADAPTIVE)],
+    ids=["shipped", "toy", *ADAPTIVE],
 )
 def test_accumulation_and_a_resume_change_nothing(augment, tmp_path):
     straight = play_rounds(built(*PLAIN, *augment).game, batches(8), 4)
@@ -159,14 +170,78 @@ def test_a_state_moves_once_for_each_update_by_the_sign_of_the_reals_logits():
         ["augment=[instance_noise]",
          "augment.instance_noise.std={schedule: linear, start: 0.5, end: 0, kimg: 0.06}"],
         TOY,
+        *(moving(name) for name in ADAPTIVE),
+        ["augment=[ada]", "augment.ada.groups=[filter,noise,cutout]", "augment.ada.fixed=0.5"],
     ],
-    ids=["diffaugment", "noise that shrinks", "toy"],
+    ids=["diffaugment", "noise that shrinks", "toy", *ADAPTIVE, "ada's other groups"],
 )  # fmt: skip
 def test_recorded_steps_do_the_same(augment):
     eager, captured = both(*PLAIN, "penalty=[r1]", *augment)
     assert captured.said == []
     assert "discriminator" in steps_replayed(captured)
     same(eager, captured)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_a_chance_is_kept_and_logged(name):
+    """After four updates of a batch of 8, at most 8 * 4 images of the 100 that it takes from 0 to 1."""
+    game = play_rounds(built(*PLAIN, *moving(name)).game, batches(8), 4)
+    p = game.state_dict()[f"augment_{name}.p"]
+    assert float(p) in [pytest.approx(0.5 + sign * 0.08 * k) for sign in (-1, 1) for k in range(5)]
+    assert float(p) != 0.5
+    assert f"measure/{name}_p" in game.read_meter()
+
+
+def test_a_chance_can_be_a_schedule():
+    p = "{schedule: linear, start: 0, end: 0.5, kimg: 0.016}"
+    game = built(*PLAIN, "augment=[ada]", f"augment.ada.fixed={p}").game
+    found = []
+    for _ in range(3):
+        play_rounds(game, batches(8), 1)
+        found.append(game.augment.parts["ada"].chance)
+    assert found == pytest.approx([0, 0.25, 0.5])
+    with pytest.raises(ConfigError, match=r"^augment\.ada\.fixed=2\.0: "):
+        built("augment=[ada]", "augment.ada.fixed={schedule: linear, start: 0, end: 2, kimg: 1}")
+
+
+def test_fakes_stand_for_reals_in_the_discriminators_steps_only_and_bring_their_labels():
+    game = built(
+        *PLAIN, "generator.labels=beside", "discriminator.labels=beside", "augment=[apa]",
+        "augment.apa.start=0.5",
+    ).game  # fmt: skip
+    play = play_of(game)
+    chosen = play.uniform("augment/apa/real/replaces", (8,)) < 0.5
+    assert 0 < int(chosen.sum()) < 8
+    for n, fake in enumerate(chosen.tolist()):
+        assert torch.equal(play.real[n], play.fake[n] if fake else play.batch["images"][n])
+        other = play.fake_classes if fake else play.batch["labels"]
+        assert play.real_classes[n] == other[n]
+        assert play.real_labels[n].argmax() == other[n]
+    assert torch.equal(play_of(game, "generator").real, play.batch["images"])
+    certain = built(*PLAIN, "augment=[apa]", "augment.apa.fixed=0").game
+    assert torch.equal(play_of(certain).real, play.batch["images"])
+
+
+@pytest.mark.parametrize(("memory", "rises"), [(True, True), (False, False)])
+def test_the_chance_rises_on_a_discriminator_that_overfits_and_falls_on_one_that_does_not(
+    memory, rises
+):
+    """One that learns eight images by heart is sure of them; one that sees noise as reals cannot be."""
+    game = built(
+        *PLAIN, "augment=[ada]", "augment.ada.start=0.3", "augment.ada.kimg=0.5",
+        "augment.ada.every=1", "augment.ada.groups=[blit]", "model.n_critic=1000000",
+    ).game  # fmt: skip
+    stream = batches(8, seed=3)
+    batch = next(stream)
+    if not memory:
+        play = play_of(game)
+        fakes = play.fake.detach()
+    p = [0.3]
+    for _ in range(12):
+        play_rounds(game, iter([batch if memory else {**batch, "images": fakes}]), 1)
+        p.append(float(game.augment.parts["ada"].p))
+    assert (p[-1] > p[4]) == rises
+    assert rises or p[-1] < 0.3
 
 
 def test_noise_follows_its_schedule():
