@@ -47,7 +47,7 @@ def assert_same_training(*overrides, rounds=3, atol=1e-4):
         assert value == pytest.approx(losses[name], rel=2e-3, abs=1e-5), name
 
 
-@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1", "r2", "dragan"])
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1", "r2", "dragan", "r1_fd"])
 def test_penalties_differentiate_twice_beside_compiled_networks(penalty, monkeypatch):
     # aot_eager is the part of the compiler that refuses a second derivative, without the minutes of the rest.
     monkeypatch.setattr(compiling, "BACKEND", "aot_eager")

@@ -39,20 +39,12 @@ class PairPlay(ImagePlay):
         Terms that differentiate at the reals see the latents fixed: the pair is moved in its image alone.
         """
         noise = self.normal("encoding", (self.size, self.game.latent.dim))
-        found: Tensor = self.game.encoder(self.batch["images"], noise)
+        found: Tensor = self.game.encoder(self.real.detach(), noise)
         return found
 
-    @lazy
-    def on_real(self) -> DiscriminatorOutput:
-        """The discriminator on the reals with the encoder's latents."""
-        twice = self.wants_gradient("real")
-        return self.judge(self.real, self.real_labels, twice=twice, of="real", z=self.encoded)
-
-    @lazy
-    def on_fake(self) -> DiscriminatorOutput:
-        """The discriminator on the fakes with the latents that they were made of."""
-        twice = self.wants_gradient("fake")
-        return self.judge(self.fake, self.fake_labels, twice=twice, of="fake", z=self.z)
+    def given_with(self, of: str) -> Mapping[str, Tensor]:
+        """The latents that the encoder finds in the reals, or those that the fakes were made of."""
+        return {"z": self.encoded if of == "real" else self.z}
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images with the mean of their latents, which have no gradient."""

@@ -111,12 +111,12 @@ class ImagePlay(Play):
     @lazy
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
-        return self.judge(self.real, self.real_labels, twice=self.wants_gradient("real"), of="real")
+        return self.judge_as("real", self.real, twice=self.wants_gradient("real"))
 
     @lazy
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
-        return self.judge(self.fake, self.fake_labels, twice=self.wants_gradient("fake"), of="fake")
+        return self.judge_as("fake", self.fake, twice=self.wants_gradient("fake"))
 
     @lazy
     def _others(self) -> Iterator[int]:
@@ -153,6 +153,22 @@ class ImagePlay(Play):
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images, by default with the reals' labels; differentiable twice."""
         return self.judge(images, self.real_labels if labels is None else labels, twice=True)
+
+    def judge_as(self, of: str, images: Tensor, *, twice: bool = False) -> DiscriminatorOutput:
+        """The discriminator on images in the place of this play's: with their labels, under their augmentation.
+
+        Args:
+            of: real or fake.
+            images: (N, C, H, W), such as the reals with a little noise.
+            twice: whether the result is differentiated twice.
+        """
+        labels = self.real_labels if of == "real" else self.fake_labels
+        return self.judge(images, labels, twice=twice, of=of, **self.given_with(of))
+
+    def given_with(self, of: str) -> Mapping[str, Tensor]:
+        """What else the discriminator is given with the reals or the fakes, by name."""
+        del of
+        return {}
 
     def judge(
         self,
