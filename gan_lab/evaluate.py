@@ -24,9 +24,7 @@ from gan_lab.config.after import plain_options, user_keys
 from gan_lab.config.command import around_hydra, run_command
 from gan_lab.config.groups import CONF
 from gan_lab.config.schema import METRICS, Field
-from gan_lab.config.stored import refuse_outside
 from gan_lab.process.progress import loading, phase
-from gan_lab.storage.origin import made_here
 
 if TYPE_CHECKING:
     from gan_lab.generation.trained import Pretrained
@@ -68,18 +66,15 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         Values with everything they depend on, and the JSON file that holds the same.
     """
     with loading():
-        from gan_lab.assembly.build import build_source
         from gan_lab.generation.pretrained import load
+        from gan_lab.generation.source import source_of
 
     allowed = list(options.get("allow_targets", ()))
     metrics = _metrics(options["metrics"], allowed, keys)
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"], allow_targets=allowed
     )  # fmt: skip
-    if not made_here(model.folder):
-        given = () if options["data"]["root"] is None else ("data.root",)
-        refuse_outside(model.folder, {"data": model.config["data"]}, given)
-    source = build_source({**model.config, "data": _data(model.config["data"], options["data"])})
+    source = source_of(model, options["data"]["root"])
     found = _score(model, metrics, source)
     result = {
         **_told(found, {"ema": options["ema"], "batch_norm": metrics.conditions.batch_norm}),
@@ -138,18 +133,6 @@ def _write(out: Path, result: Mapping[str, Any]) -> None:
         out.write_text(json.dumps(result, indent=1) + "\n")
     except OSError as error:
         raise GanLabError(f"out={out}: the result cannot be written ({error.strerror}).") from error
-
-
-def _data(trained: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's data options with the root of now."""
-    if given["root"] is None:
-        return dict(trained)
-    if "root" not in trained:
-        name = str(trained["_target_"]).rpartition(".")[2]
-        raise ConfigError(
-            f"data.root={given['root']}: the run's data set {name} has no such option."
-        )
-    return {**trained, "root": given["root"]}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

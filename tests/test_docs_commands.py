@@ -29,7 +29,11 @@ from tests.conftest import REPOSITORY
 from tests.documented import PAGES, parsed_only, shown_on, words_of
 
 TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"]
-SMALLER = {"num=10000": "num=20", "hydra.sweeper.n_trials=20": "hydra.sweeper.n_trials=2"}
+SMALLER = {
+    "num=10000": "num=20",
+    "num_samples=1000": "num_samples=50",
+    "hydra.sweeper.n_trials=20": "hydra.sweeper.n_trials=2",
+}
 # A page's own words for a folder, and what stands there in the tests.
 RUNS = re.compile(
     r"<run folder(?: or checkpoint)?>|outputs/(?:\.\.\.|(?:<date>/)?<run>|<date>/<time>(?!-sweep)[\w<>-]*"
@@ -161,6 +165,8 @@ class Reader:
         arguments = [SMALLER.get(a, a) for a in arguments]
         if main is gan_lab.train.main or arguments[0] == "train":
             arguments = self.tiny(arguments)
+        if "gan_lab.latent" in words:
+            arguments += ["iterations=3", "train_kimg=1", "frames=2"]
         if "metrics=fid" in arguments:
             arguments = [a for a in arguments if "num_samples" not in a]
             arguments += [f"metrics.weights={self.stand_ins / 'inception.pth'}"]
@@ -175,6 +181,7 @@ class Reader:
             run = self.here / "run"
             if not run.exists():
                 shutil.copytree(self.stand_ins / "run", run)
+        text = text.replace("images=my/photos", f"images={self.stand_ins / 'photos'}")
         grid = next((run / "samples").glob("kimg-*.png")).name
         text = re.sub(r"kimg-\d{6}\.\d{3}\.png", grid, text)
         text = SWEEPS.sub(str(self.stand_ins / "sweep"), text)

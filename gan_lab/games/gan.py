@@ -267,7 +267,6 @@ class GAN(AdversarialModule):
         """Numbers per latent."""
         return self.latent.dim
 
-    @torch.no_grad()
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, dim)."""
         given = (inputs["labels"],) if "labels" in inputs else ()

@@ -28,6 +28,7 @@ ROOMS = {
     "config": ({"hydra", "omegaconf", "yaml", "pydantic", "pydantic_core"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision", "PIL", "av"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
+    "perceptual": ({"torch"}, {"common"}),
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
@@ -52,6 +53,13 @@ ROOMS = {
         {"torch"} | ONNX,
         {"common", "process", "storage", "config", "latents", "networks", "engine", "assembly"},
     ),
+    "editing": (
+        {"torch", "numpy"},
+        {
+            "common", "process", "storage", "config", "media", "latents", "perceptual", "data.decoding", "metrics",
+            "engine", "generation",
+        },
+    ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "media", "engine"}),
     "loggers": (
         {"PIL", "numpy", "yaml", "torch", "tensorboard", "wandb", "aim"} | LIGHTNING,
@@ -73,7 +81,7 @@ ROOMS = {
 # Libraries that only these files may name.
 COMMANDS = {
     "train.py", "sample.py", "interpolate.py", "timelapse.py", "evaluate.py", "export.py", "compare.py", "cli.py",
-    "completion.py",
+    "completion.py", "latent.py",
 }  # fmt: skip
 ONLY = {
     "wandb": {"loggers/wandb.py"},
@@ -107,7 +115,7 @@ LIGHT = [
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
     "config/permission.py", "config/choices.py", "config/types.py", "config/lightning.py", "storage/links.py",
     "storage/origin.py", "config/seeds.py", "config/composed.py", "config/help.py", "config/sweeps.py",
-    "config/candidates.py", "config/older.py", "interpolate.py", "timelapse.py",
+    "config/candidates.py", "config/older.py", "interpolate.py", "timelapse.py", "latent.py",
 ]  # fmt: skip
 
 
@@ -224,6 +232,7 @@ for module, arguments, wanted in (
     ("gan_lab.train", ["modle=wgan"], 2), ("gan_lab.train", ["model=wgan_pg"], 2),
     ("gan_lab.sample", ["--help"], 0), ("gan_lab.evaluate", ["--help"], 0),
     ("gan_lab.export", ["--help"], 0), ("gan_lab.interpolate", ["--help"], 0), ("gan_lab.timelapse", ["--help"], 0),
+    ("gan_lab.latent", ["--help"], 0),
     ("gan_lab.train", ["--list"], 0), ("gan_lab.train", ["-m", "modle=wgan"], 2),
 ):
     sys.argv[1:] = arguments

@@ -1,0 +1,1 @@
+"""What can be done with the latents of a trained generator: directions, attributes, projections."""

@@ -1,0 +1,1 @@
+"""Networks whose features tell how alike two images look."""
