@@ -4,8 +4,8 @@
 
 It learns the ten classes of CIFAR-10's training images. Each batch is mirrored, moved, and changed in brightness,
 contrast and saturation. A quarter of the batches is enlarged to 48 pixels, since distances are asked of larger images
-too. The last line names the accuracy on test images, 0.7838 for the shipped file: it learned 10,000 images of CIFAR-10 and
-was asked for 1,300 others. The weights are rounded to float16 before it is measured.
+too. The last line names the accuracy on test images. For the shipped file it is 0.7838: it learned 10,000 images of
+CIFAR-10 and was asked for 1,300 others. The weights are rounded to float16 before it is measured.
 """
 
 from __future__ import annotations
