@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from gan_lab.common.ranges import in_range
 from gan_lab.networks.labelled import LabelledDiscriminator, LabelledNetwork
 from gan_lab.networks.layers.head import LogitHead
-from gan_lab.networks.layers.transformer import Patches, Pixels, TransformerBlock, patches
+from gan_lab.networks.layers.transformer import (
+    Patches,
+    Pixels,
+    TransformerBlock,
+    draw_xavier,
+    patches,
+)
 from gan_lab.networks.output import DiscriminatorOutput
 
 
@@ -109,6 +115,7 @@ class GatDiscriminator(LabelledDiscriminator):
         )
         self.norm = nn.LayerNorm(width, eps=1e-6, bias=False)  # the logit has one
         self.head = LogitHead(width, self.label_dim_if("projection"))
+        draw_xavier(self.head)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, channels, H, W); features are the last token (N, width), local those of squares."""

@@ -11,6 +11,14 @@ from torch.testing import assert_close
 from gan_lab.common.errors import ConfigError
 from gan_lab.networks.gat import GatDiscriminator, GatGenerator
 from gan_lab.networks.layers.transformer import Attention, Patches, Pixels, TransformerBlock
+from gan_lab.networks.transgan import (
+    Stage,
+    TransganDiscriminator,
+    TransganGenerator,
+    _doubled,
+    in_grid,
+    out_of_grid,
+)
 from tests.conftest import batches, play_rounds
 from tests.contracts.walk import built
 
@@ -111,3 +119,45 @@ def test_shapes_and_refusals():
 def test_norms_are_without_gain_where_styles_set_it():
     block = TransformerBlock(4, head_width=4, style_dim=3)
     assert [m.weight for m in block.modules() if isinstance(m, nn.LayerNorm)] == [None, None]
+
+
+def test_tokens_attend_within_their_square_of_the_grid():
+    planes = noise(2, 3, 8, 8)
+    tokens = in_grid(planes, 4)
+    assert tokens.shape == (8, 16, 3)
+    assert torch.equal(tokens[1, 6], planes[0, :, 1, 6])  # the right upper square, row 1, column 2
+    assert torch.equal(out_of_grid(tokens, 4, 8), planes)
+    stage = shaken(Stage(3, 8, 1, head_width=3, grid=4))
+    changed = planes.clone()
+    changed[:, 0, 0, 0] += 1
+    moved = (stage(changed) - stage(planes)).abs().sum(dim=(0, 1)) > 0
+    assert bool(moved[:4, :4].all())
+    assert not bool(moved[4:].any() or moved[:, 4:].any())
+
+
+def test_transgans_stages():
+    generator = TransganGenerator(resolution=64, channels=3, latent_dim=5, width=2, depths=(1,))
+    assert [stage.positions.shape[0] for stage in generator.stages] == [32, 32, 8, 2]
+    assert generator(noise(2, 5)).shape == (2, 3, 64, 64)
+    judge = TransganDiscriminator(resolution=32, channels=1, width=8, depths=(1,))
+    assert [tuple(stage.positions.shape) for stage in judge.stages] == [
+        (2, 16, 16),
+        (4, 8, 8),
+        (8, 4, 4),
+    ]
+    judged = judge(noise(2, 1, 32, 32))
+    assert (judged.logits.shape, judged.features.shape, judged.local.shape) == (
+        (2,),
+        (2, 8),
+        (2, 8, 4, 4),
+    )
+    # Each doubling by pixel shuffle keeps the numbers and lays four channels beside each other.
+    planes = noise(1, 8, 2, 2)
+    assert torch.equal(_doubled(planes, 2)[0, 1, 2:, 2:].flatten(), planes[0, 4:, 1, 1])
+
+
+def test_transgan_refuses_what_does_not_divide():
+    with pytest.raises(ConfigError, match="width=10: must be a multiple of 4"):
+        TransganDiscriminator(resolution=16, channels=1, width=10)
+    with pytest.raises(ConfigError, match="grid=3: must divide 8"):
+        TransganGenerator(resolution=16, channels=1, latent_dim=2, grid=3)
