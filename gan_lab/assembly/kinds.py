@@ -44,7 +44,7 @@ def _term_or_constraint(found: type) -> bool:
 
 
 def _term_with_a_side(found: type) -> bool:
-    sides = (getattr(found, name, None) for name in ("discriminator", "generator"))
+    sides = (getattr(found, name, None) for name in ("discriminator", "generator", "steer"))
     return issubclass(found, nn.Module) and any(callable(side) for side in sides)
 
 

@@ -84,6 +84,8 @@ class GAN(AdversarialModule):
         self.auxiliaries = dict(auxiliary or {})
         # Terms that give the adversarial loss its logits in place of the discriminator.
         self.judges = [part for part in self.auxiliaries.values() if hasattr(part, "judge")]
+        # Parts that change the gradient of the generator's adversarial loss at the fakes.
+        self.steering = [part for part in self.auxiliaries.values() if hasattr(part, "steer")]
         self.classes = tuple(classes)
         self.label_dim = label_dim
         self.label_law = self._law(label_law)
@@ -260,7 +262,10 @@ class GAN(AdversarialModule):
 
     def _generator_loss(self, play: ImagePlay) -> Tensor:
         real = play.on_real.logits if self.adversarial.needs_real else None
-        return self.adversarial.generator(play.on_fake.logits, real)
+        loss = self.adversarial.generator(play.on_fake.logits, real)
+        for part in self.steering:
+            loss = part.steer(loss, play)
+        return loss
 
     @property
     def latent_dim(self) -> int:

@@ -63,6 +63,18 @@ class Normal:
         return slerp(start, end, shares)
 
 
+class Pixels(Normal):
+    """Standard normal latents with a number for each value of an image, for generators that map noise to images.
+
+    Args:
+        resolution: side of the images.
+        channels: of the images.
+    """
+
+    def __init__(self, *, resolution: int, channels: int) -> None:
+        super().__init__(dim=channels * resolution**2)
+
+
 class Uniform:
     """Latents uniform in [-1, 1], as in the papers of GAN and DCGAN (arXiv:1511.06434, section 4).
 

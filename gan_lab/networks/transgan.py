@@ -76,7 +76,7 @@ class TransganGenerator(LabelledNetwork):
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 256.
         width: channels of the last stage, >= 1.
-        shuffles: last doublings by pixel shuffle, each of which leaves a quarter of the channels, >= 1; the paper has 2.
+        shuffles: last doublings by pixel shuffle, each of which leaves a quarter of the channels, >= 1.
         depths: blocks of the stages from 8 px on; the last number holds for all further ones.
         head_width: numbers that one head of attention compares.
         grid: side of the squares within which tokens attend to each other, a power of two.

@@ -30,7 +30,16 @@ CONTEXT = {
     "generator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
     "discriminator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
     "encoder": {"resolution", "channels", "latent_dim"},
-    "auxiliary": {"feature_dim", "local_dim", "label_dim", "codes"},
+    "auxiliary": {
+        "feature_dim",
+        "local_dim",
+        "label_dim",
+        "codes",
+        "latent_dim",
+        "resolution",
+        "channels",
+    },
+    "latent": {"resolution", "channels"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
 # What belongs to the run and stands beside a part's options.
