@@ -104,6 +104,7 @@ class TransganGenerator(LabelledNetwork):
         in_range("grid", grid, low=1)
         stages = doublings(resolution, "transgan")
         widths = [width * 4 ** min(stages - 1 - level, shuffles) for level in range(stages)]
+        self.widths = widths
         self.first = nn.Linear(latent_dim + self.beside_dim, widths[0] * BASE * BASE)
         self.stages = nn.ModuleList(
             Stage(now, BASE * 2**level, depth, head_width=head_width, grid=grid)
@@ -115,9 +116,9 @@ class TransganGenerator(LabelledNetwork):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map z (N, latent_dim) to images (N, channels, resolution, resolution), around [-1, 1]."""
         planes = self.first(self.beside(z, labels)).unflatten(1, (-1, BASE, BASE))
-        for index, stage in enumerate(self.stages):
+        for index, (stage, width) in enumerate(zip(self.stages, self.widths, strict=True)):
             if index:
-                planes = _doubled(planes, stage.positions.shape[0])
+                planes = _doubled(planes, width)
             planes = stage(planes)
         return self.pixels(planes)
 

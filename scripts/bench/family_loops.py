@@ -12,7 +12,6 @@ from functools import partial
 
 import torch
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import relu, softplus
 from torch.nn.utils import parametrize
 
@@ -165,8 +164,8 @@ def gradient_norms(logits, images):
     return 0.5 * slope.float().square().sum(dim=(1, 2, 3)).mean()
 
 
-def relativistic_loop(game, average, batches, noise, adam, *, autocast):
-    """R3GAN and GAT: pairs of a real and a fake, and the gradient at both in each step of the discriminator."""
+def r3gan_loop(game, average, batches, noise, adam, *, autocast):
+    """R3GAN: pairs of a real and a fake, and the gradient at both in each step of the discriminator."""
     generator, discriminator = game.generator, game.discriminator
     weights = [game.penalties[name].weight for name in ("r1", "r2")]
     d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
@@ -177,20 +176,49 @@ def relativistic_loop(game, average, batches, noise, adam, *, autocast):
             with torch.no_grad():
                 fake = generator(latents_of(game, noise, iteration, "discriminator", size))
             points = [images.detach().requires_grad_() for images in (real, fake)]
-            with sdpa_kernel(
-                SDPBackend.MATH
-            ):  # torch's fused attention cannot be differentiated twice
-                on_real, on_fake = (discriminator(images).logits.float() for images in points)
+            on_real, on_fake = (discriminator(images).logits.float() for images in points)
             loss = softplus(on_fake - on_real).mean()
             for weight, logits, images in zip(weights, (on_real, on_fake), points, strict=True):
                 loss = loss + weight * gradient_norms(logits, images)
         d_loss = descend(d_optimizer, loss)
-        with frozen(discriminator):
-            with autocast():
-                fake = generator(latents_of(game, noise, iteration, "generator", size))
-                on_real, on_fake = discriminator(real).logits, discriminator(fake).logits
-                loss = softplus(on_real.float() - on_fake.float()).mean()
-            g_loss = descend(g_optimizer, loss)
+        g_loss = paired_step(game, noise, iteration, real, g_optimizer, autocast)
+        average(iteration)
+        yield d_loss, g_loss
+
+
+def paired_step(game, noise, iteration, real, optimizer, autocast):
+    """The generator's side of pairs."""
+    with frozen(game.discriminator):
+        with autocast():
+            fake = game.generator(latents_of(game, noise, iteration, "generator", len(real)))
+            on_real, on_fake = (game.discriminator(images).logits for images in (real, fake))
+            loss = softplus(on_real.float() - on_fake.float()).mean()
+        return descend(optimizer, loss)
+
+
+def gat_loop(game, average, batches, noise, adam, *, autocast):
+    """GAT: pairs of a real and a fake, and the change of both logits under small noise."""
+    generator, discriminator = game.generator, game.discriminator
+    terms = [game.penalties[name] for name in ("r1_fd", "r2_fd")]
+    d_optimizer, g_optimizer = adam("discriminator"), adam("generator")
+
+    for iteration, batch in enumerate(batches):
+        real, size = batch["images"], len(batch["images"])
+        with autocast():
+            with torch.no_grad():
+                fake = generator(latents_of(game, noise, iteration, "discriminator", size))
+            on_real, on_fake = (discriminator(images).logits.float() for images in (real, fake))
+            loss = softplus(on_fake - on_real).mean()
+            for term, kind, images, logits in zip(
+                terms, ("real", "fake"), (real, fake), (on_real, on_fake), strict=True
+            ):
+                drawn = noise(
+                    iteration, "discriminator", f"difference/{kind}", images.shape, torch.randn
+                )
+                moved = discriminator(images + term.sigma * drawn).logits.float()
+                loss = loss + term.weight * 0.5 * ((moved - logits) / term.sigma).square().mean()
+        d_loss = descend(d_optimizer, loss)
+        g_loss = paired_step(game, noise, iteration, real, g_optimizer, autocast)
         average(iteration)
         yield d_loss, g_loss
 
@@ -242,6 +270,6 @@ def seqgan_loop(game, average, batches, noise, adam, *, autocast):
 
 
 LOOPS = {
-    "acgan_32": acgan_loop, "infogan_32": infogan_loop, "biggan_32": biggan_loop, "r3gan_32": relativistic_loop,
-    "gat_32": relativistic_loop,     "seqgan": seqgan_loop,
+    "acgan_32": acgan_loop, "infogan_32": infogan_loop, "biggan_32": biggan_loop, "r3gan_32": r3gan_loop,
+    "gat_32": gat_loop,     "seqgan": seqgan_loop,
 }  # fmt: skip

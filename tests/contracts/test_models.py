@@ -35,8 +35,8 @@ UNMOVED = {
 
 
 NOISE_OF_IMAGES = ("adversarial_flow",)
-# Penalties that see a constant added to all logits.
-LEVELS = ("logit_centring",)
+# Penalties that see a constant added to all logits; those of differences by rounding, which Adam makes as large as any.
+LEVELS = ("logit_centring", "r1_fd", "r2_fd")
 
 
 def behind_zeros(game):

@@ -16,6 +16,12 @@ from gan_lab.config.line import override_key
 from gan_lab.train import compose
 
 FAST = ("debug=tiny", "logger=none", "metrics=none", "strategy=cpu")
+# What makes deep models tiny too; two plus signs, since another part may have been chosen that has no such option.
+SHALLOW = {
+    "gat": ("++generator.depth=2", "++discriminator.depth=2"),
+    "adversarial_flow": ("++generator.depth=2", "++discriminator.depth=2"),
+    "transgan": ("++generator.depths=[1]", "++discriminator.depths=[1]"),
+}
 PENALTIES = Groups().choices("penalty")
 PLAYERS = ("discriminator", "generator")
 
@@ -42,7 +48,8 @@ def options_of(file: Path) -> dict[str, Any]:
 def composed(*overrides: str, fast: tuple[str, ...] = FAST) -> dict[str, Any]:
     """The resolved configuration of this command line, tiny unless it says otherwise."""
     given = {override_key(override) for override in overrides}
-    kept = [override for override in fast if override_key(override) not in given]
+    shallow = [o for name, more in SHALLOW.items() if f"model={name}" in overrides for o in more]
+    kept = [override for override in (*fast, *shallow) if override_key(override) not in given]
     config = OmegaConf.to_container(compose([*kept, *overrides]), resolve=True)
     assert isinstance(config, dict)
     return config
