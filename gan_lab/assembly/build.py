@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gan_lab.assembly.kinds import Kind, annotated, kind_of
+from gan_lab.assembly.kinds import KINDS, Kind, annotated, kind_of
 from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, load_target
 from gan_lab.assembly.sizes import refuse_too_many
 from gan_lab.common.errors import ConfigError, nearest
@@ -339,12 +339,12 @@ class _Builder:
         for name, node in self.config.items():
             if name in known:
                 continue
-            if isinstance(node, Mapping) and "_target_" in node:
-                self.leftovers.drop(name, "this model has no such part", sorted(self.used))
-                continue
             if name in OF_SEVERAL and isinstance(node, Mapping):
                 for entry in node:
                     self.leftovers.drop(f"{name}.{entry}", f"this model takes no {name}", ())
+                continue
+            if isinstance(node, Mapping) and ("_target_" in node or name in KINDS):
+                self.leftovers.drop(name, "this model has no such part", sorted(self.used))
                 continue
             raise ConfigError(f"{name}: no such option{nearest(name, known) or '; see --help.'}")
 

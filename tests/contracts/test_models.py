@@ -34,7 +34,7 @@ UNMOVED = {
 }  # fmt: skip
 
 
-NOISE_OF_IMAGES = ("adversarial_flow",)
+NOISE_OF_IMAGES = ("adversarial_flow", "edm")
 # Penalties that see a constant added to all logits; those of differences by rounding, which Adam makes as large as any.
 LEVELS = ("logit_centring", "r1_fd", "r2_fd")
 

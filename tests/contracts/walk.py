@@ -85,5 +85,12 @@ def _makes(model: str) -> str:
     return found
 
 
-MODELS = [name for name in Groups().choices("model") if _makes(name) == "images"]
+def _is_adversarial(model: str) -> bool:
+    """Whether this model's game takes an adversarial loss; a diffusion model does not."""
+    (file,) = [file for file in files("model") if file.stem == model]
+    game = load_target("model", content(file)["model"], kind_of("model"))
+    return "loss" in constructor_options(game)
+
+
+MODELS = [n for n in Groups().choices("model") if _makes(n) == "images" and _is_adversarial(n)]
 TEXT_MODELS = [name for name in Groups().choices("model") if _makes(name) == "text"]
