@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,6 +42,7 @@ class PlayerSpec:
             {"generator.mapping": 0.01}. They win over those that a network brings in an attribute `rates` of its own,
             such as {"mapping": 0.01}.
         half_life_kimg: of its EMA; None is that of the run.
+        resting: names of weights that do not move, such as "discriminator.body.0.weight".
     """
 
     name: str
@@ -52,6 +53,14 @@ class PlayerSpec:
     interval: Schedule | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     half_life_kimg: float | None = None
+    resting: Collection[str] = ()
+
+    def moving(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights that move, by the name of their network and their own in it."""
+        for network, module in self.networks.items():
+            for name, parameter in module.named_parameters():
+                if f"{network}.{name}" not in self.resting:
+                    yield f"{network}.{name}", parameter
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,11 @@ class Player:
     ) -> None:
         self.name = spec.name
         self.moving = False
-        self.parameters = [p for network in spec.networks.values() for p in network.parameters()]
+        self.parameters = [parameter for _, parameter in spec.moving()]
+        for name, network in spec.networks.items():
+            for key in spec.resting:
+                if key.startswith(f"{name}."):
+                    network.get_parameter(key.removeprefix(f"{name}.")).requires_grad_(False)
         self.constraints = spec.constraints
         self.lr = optimizer.lr
         self.betas = optimizer.betas
@@ -221,12 +234,11 @@ def rate_groups(spec: PlayerSpec) -> dict[float, list[nn.Parameter]]:
         for key, factor in getattr(module, "rates", {}).items()
     } | dict(spec.rates)
     unused = set(rates)
-    for network, module in spec.networks.items():
-        for name, parameter in module.named_parameters():
-            fitting = [key for key in rates if f"{network}.{name}".startswith(key)]
-            unused -= set(fitting)
-            factor = rates[max(fitting, key=len)] if fitting else 1.0
-            groups.setdefault(factor, []).append(parameter)
+    for name, parameter in spec.moving():
+        fitting = [key for key in rates if name.startswith(key)]
+        unused -= set(fitting)
+        factor = rates[max(fitting, key=len)] if fitting else 1.0
+        groups.setdefault(factor, []).append(parameter)
     if unused:
         raise ValueError(f"{spec.name}: rates name {sorted(unused)}, and no weight is called so")
     return groups

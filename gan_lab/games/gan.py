@@ -105,6 +105,10 @@ class GAN(AdversarialModule):
         }
         self.keep({f"penalty_{k}": p for k, p in penalty.items()})
         self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
+        freezing = [p for p in penalty.values() if hasattr(p, "resting")]
+        self.resting = {
+            f"{p.player}.{name}" for p in freezing for name in p.resting(getattr(self, p.player))
+        }
         self.weights = {
             k: schedule(p.weight, f"penalty.{k}.weight") for k, p in self.penalties.items()
         }
@@ -197,6 +201,7 @@ class GAN(AdversarialModule):
                 "discriminator",
                 {"discriminator": self.discriminator, **self._heads_of("discriminator")},
                 constraints=list(parts_of("discriminator", self.constraints).values()),
+                resting=self.resting,
             ),
             PlayerSpec(
                 "generator",
