@@ -77,10 +77,8 @@ def save_walk(options: Mapping[str, Any]) -> Path:
     )  # fmt: skip
     out = given or user_path(model.folder.path / "generated" / _name(options), "out")
     how = {"frames": frames, "loop": options["loop"]}
-    ways = [
-        model.walk(model.latents_of(seeds, truncation=options["truncation"]), **how)
-        for seeds in dealt
-    ]
+    of_latents = None if model.game.truncates else options["truncation"]
+    ways = [model.walk(model.latents_of(seeds, truncation=of_latents), **how) for seeds in dealt]
     try:
         with progress(len(ways) * len(ways[0]), "Drawing") as done:
             steps = _steps(model, ways, options, done=done)
@@ -147,6 +145,8 @@ def _steps(
     from gan_lab.generation.classes import classes_of
 
     batch_size, ask = options["batch_size"], {}
+    if model.game.truncates:
+        ask["truncation"] = options["truncation"]
     if options["classes"] is not None or model.classes:
         classes = classes_of(options["classes"] or "all", model.classes)
         ask["classes"] = [classes[index % len(classes)] for index in range(len(ways))]

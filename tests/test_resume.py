@@ -29,7 +29,15 @@ MODELS = {
     "biggan": ["model=biggan", "generator.attention=16", "discriminator.attention=16"],
     "began": ["model=began"],
     "infogan": ["model=infogan"],
-}  # with batch statistics, labels, a state of the loss, codes
+    "stylegan2": [
+        "model=stylegan2",
+        "generator.style_dim=16",
+        "generator.mapping_layers=2",
+        "latent.dim=16",
+        "penalty.r1.every=3",
+        "penalty.path_length.every=2",
+    ],
+}  # fmt: skip - with batch statistics, labels, a state of the loss, codes, a mean style and a mean path length
 
 
 def assert_same_state(one, other):

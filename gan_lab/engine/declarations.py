@@ -47,6 +47,11 @@ class Declarations(nn.Module):
         """Standard normal numbers that one sample takes; 0 where it is made of something else, see `inputs`."""
         raise NotImplementedError(f"{type(self).__name__} must say how many numbers a sample takes")
 
+    @property
+    def truncates(self) -> bool:
+        """Whether `generate` takes a `truncation` (N, 1) beside what `inputs` returns; else latents may be cut off."""
+        return False
+
     def questions(self) -> Mapping[str, Sequence[str]]:
         """What may be asked of samples beside their number: by name, the names of the values 0, 1, 2, ..."""
         return {}

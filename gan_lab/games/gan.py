@@ -280,8 +280,15 @@ class GAN(AdversarialModule):
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, dim)."""
         given = (inputs["labels"],) if "labels" in inputs else ()
-        images: Tensor = networks["generator"](self.latent.from_normal(inputs["latents"]), *given)
+        how = {name: inputs[name] for name in ("truncation",) if name in inputs}
+        z = self.latent.from_normal(inputs["latents"])
+        images: Tensor = networks["generator"](z, *given, **how)
         return images.float().clamp(-1, 1)  # generators without tanh overshoot
+
+    @property
+    def truncates(self) -> bool:
+        """Whether the generator truncates by itself, such as in the space of its styles."""
+        return bool(getattr(self.generator, "truncates", False))
 
     def warnings(self) -> list[str]:
         """Choices that train but contradict the papers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import torch
@@ -133,22 +133,29 @@ class ImagePlay(Play):
         generator = self.game.generator
         given = (z,) if labels is None else (z, *_given(generator, labels))
         images: Tensor = generator(*given, **self.drawn_for(generator))
+        for name, value in generator.notes().items() if hasattr(generator, "notes") else ():
+            self.note(name, value)
         return images
 
     def drawn_for(self, network: nn.Module) -> dict[str, Tensor]:
         """Random numbers (N, n) that a network takes by name in training alone, such as where styles are mixed.
 
-        Its attribute `draws` tells the law and n for each name, as in {"cut": ("uniform", 1)}. They are the same
-        wherever a play calls the network, and samples are made without them.
+        Its attribute `draws` tells the law and n for each name, as in {"cut": ("uniform", 1)}; the law "latent" is that
+        of the game's latents. They are the same wherever a play calls the network, and samples are made without them.
         """
         asked = vars(network).get("draws") or getattr(type(network), "draws", None)
         if not asked:
             return {}
-        laws = {"uniform": self.uniform, "normal": self.normal}
+        laws = {"uniform": self.uniform, "normal": self.normal, "latent": self._latents}
         return {
             name: laws[law](f"network/{name}", (self.size, count))
             for name, (law, count) in asked.items()
         }
+
+    def _latents(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Other latents than z, by the same law."""
+        found: Tensor = self.game.latent.from_normal(self.normal(purpose, shape))
+        return found
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images, by default with the reals' labels; differentiable twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -18,8 +19,14 @@ def truncated(game: AdversarialModule, numbers: Tensor, bound: float) -> Tensor:
     """Numbers (N, latent_dim) whose latents lie within -bound and bound, from standard normal ones.
 
     Raises:
-        ConfigError: where the game's latents have no tails to cut off, or the bound is not above 0.
+        ConfigError: where the game's latents have no tails to cut off or it truncates styles instead, or the bound is
+            not above 0.
     """
+    if getattr(game, "truncates", False):
+        raise ConfigError(
+            f"truncation={bound}: this run's model truncates its styles and not its latents; give truncation to what "
+            "makes images, such as sample or generate."
+        )
     latent = latent_of(game)
     if not hasattr(latent, "truncated"):
         name = type(latent).__name__.lower()
@@ -29,6 +36,28 @@ def truncated(game: AdversarialModule, numbers: Tensor, bound: float) -> Tensor:
         )
     found: Tensor = latent.truncated(numbers, bound)
     return found
+
+
+def with_truncation(
+    game: AdversarialModule, inputs: Mapping[str, Tensor], bound: float
+) -> dict[str, Tensor]:
+    """What likelier and less varied samples are made of.
+
+    Args:
+        game: whose latents are cut off; one that truncates by itself is told what share of the way from its mean style
+            samples go.
+        inputs: what samples are made of, with `latents` of standard normal numbers (N, latent_dim).
+        bound: the largest absolute value of latents, or the share, > 0.
+
+    Raises:
+        ConfigError: as `truncated`, and where samples take no latents.
+    """
+    refuse_without_latents(game, f"truncation={bound}")
+    numbers = inputs["latents"]
+    if not game.truncates:
+        return {**inputs, "latents": truncated(game, numbers, bound)}
+    in_range("truncation", bound, above=0)
+    return {**inputs, "truncation": numbers.new_full((len(numbers), 1), bound)}
 
 
 def walk(game: AdversarialModule, stations: Tensor, *, frames: int, loop: bool = False) -> Tensor:

@@ -14,7 +14,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.engine.asking import NOTHING, Ask
 from gan_lab.engine.randomness import CHUNK
-from gan_lab.generation.latents import refuse_without_latents, truncated
+from gan_lab.generation.latents import with_truncation
 from gan_lab.networks.fast.cpu import fast_cpu
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Sampler:
         networks: the averaged player's networks, raw or averaged; copied, and made faster on a CPU as training does.
         seed: of the latents and of all else that is drawn.
         batch_norm: `running` uses the running statistics, `batch` those of each chunk of 64 samples.
-        truncation: the largest absolute value of a latent's numbers; None lets them be.
+        truncation: the largest absolute value of a latent's numbers, or of models with styles the share of the way
+            from the mean style; None changes nothing.
         ask: what is asked of the samples, such as {"classes": [7]}; see the game's `questions`.
 
     Raises:
@@ -85,13 +86,18 @@ class Sampler:
         with torch.autocast(self.device.type, enabled=False):
             return self.module.generate(self.networks, there)
 
-    def inputs(self, seed: int, indices: Sequence[int]) -> dict[str, Tensor]:
-        """What the samples of these indices are made of, on the CPU."""
+    def inputs(
+        self, seed: int, indices: Sequence[int], *, latents: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What the samples of these indices are made of, on the CPU; of other latents where some are given."""
         found = self.module.inputs(indices, seed=seed, ask=self.ask)
-        if self.truncation is not None:
-            refuse_without_latents(self.module, f"truncation={self.truncation}")
-            found["latents"] = truncated(self.module, found["latents"], self.truncation)
-        return found
+        if latents is not None:
+            found["latents"] = latents
+        return (
+            found
+            if self.truncation is None
+            else with_truncation(self.module, found, self.truncation)
+        )
 
     def _drawn(self, seed: int, indices: Sequence[int]) -> Tensor:
         return self.images(self.inputs(seed, indices))

@@ -133,7 +133,8 @@ class Pretrained:
         Args:
             n: how many, >= 1.
             seed: of the numbers.
-            truncation: the largest absolute value, > 0; smaller ones give likelier and less varied images.
+            truncation: the largest absolute value, > 0; smaller ones give likelier and less varied images. Models with
+                styles have it in `sample` and `generate` only.
 
         Returns:
             Shape (n, latent_dim), float32, on `device`: standard normal, whatever the run's distribution of latents,
@@ -183,8 +184,8 @@ class Pretrained:
         images = []
         for start in range(0, len(numbers), batch_size):
             part = numbers[start : start + batch_size]
-            inputs = sampler.inputs(0, range(start, start + len(part)))
-            images.append(sampler.images({**inputs, "latents": part}))
+            inputs = sampler.inputs(0, range(start, start + len(part)), latents=part)
+            images.append(sampler.images(inputs))
         return torch.cat(images)
 
     def encode(self, images: Tensor, *, batch_size: int = 64) -> Tensor:
@@ -250,7 +251,7 @@ class Pretrained:
             seed: of the latents.
             batch_size: images at once; bounds memory and changes floats by rounding at most.
             batch_norm: `running` statistics, or those of each `batch` of 64 samples.
-            truncation: as for `latents`.
+            truncation: as for `latents`; of models with styles the share of the way from the mean style.
             ask: what the model can be asked for, one value or one for each sample in turn, such as classes=7.
 
         Returns:

@@ -160,7 +160,8 @@ def is_part(module: str, class_: type) -> bool:
     if package == "losses":
         return issubclass(class_, Loss) and not inspect.isabstract(class_)
     if package == "penalties":
-        return callable(own.get("project")) or "__call__" in own
+        called = "forward" if issubclass(class_, nn.Module) else "__call__"
+        return callable(own.get("project")) or called in own
     if package == "auxiliary":
         sides = hasattr(class_, "discriminator") or hasattr(class_, "generator")
         return issubclass(class_, nn.Module) and sides and not has_gaps(class_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gan_lab.common.errors import ConfigError
+from gan_lab.common.ranges import in_range
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
 
@@ -19,3 +20,17 @@ def doublings(resolution: int, family: str) -> int:
             "use 16, 32, 64, 128 or 256."
         )
     return RESOLUTIONS.index(resolution) + 2
+
+
+def widths(resolution: int, *, width: int, max_width: int, family: str) -> list[int]:
+    """Channels at 4, 8, ..., resolution px: `width` at the finest, twice as many at each coarser one up to `max_width`.
+
+    Raises:
+        ConfigError: if the resolution cannot be reached, or the widths are out of range.
+    """
+    in_range("width", width, low=1)
+    in_range("max_width", max_width, low=width)
+    return [
+        min(width << halved, max_width)
+        for halved in reversed(range(doublings(resolution, family) + 1))
+    ]
