@@ -279,10 +279,13 @@ class GAN(AdversarialModule):
 
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] from standard normal numbers (N, dim)."""
+        return self.made(networks["generator"], inputs)
+
+    def made(self, generator: nn.Module, inputs: Mapping[str, Tensor], **beside: Any) -> Tensor:
+        """What a generator makes of samples' inputs, float32; `beside` is what else it takes."""
         given = (inputs["labels"],) if "labels" in inputs else ()
-        how = {name: inputs[name] for name in ("truncation",) if name in inputs}
-        z = self.latent.from_normal(inputs["latents"])
-        images: Tensor = networks["generator"](z, *given, **how)
+        beside |= {name: inputs[name] for name in ("truncation",) if name in inputs}
+        images: Tensor = generator(self.latent.from_normal(inputs["latents"]), *given, **beside)
         return images.float().clamp(-1, 1)  # generators without tanh overshoot
 
     @property

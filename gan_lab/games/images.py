@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -184,7 +185,7 @@ class ImagePlay(Play):
         *,
         twice: bool = False,
         of: str = "",
-        **beside: Tensor,
+        **beside: Any,
     ) -> DiscriminatorOutput:
         """The discriminator on images, and what else it judges with them.
 

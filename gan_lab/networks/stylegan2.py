@@ -185,10 +185,10 @@ class StyleGan2Generator(LabelledNetwork):
             drawn: what `draws` names, in training.
 
         Returns:
-            In training not bounded, as in the paper; samples lie in [-1, 1].
+            Not bounded, as in the paper; games cut samples off at -1 and 1.
         """
         images, _ = self.with_styles(z, labels, truncation=truncation, **drawn)
-        return images if self.training else images.clamp(-1, 1)
+        return images
 
     def with_styles(
         self,

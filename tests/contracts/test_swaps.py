@@ -87,6 +87,7 @@ WANTS = (
     "must be one of none",
     "reads images",
     "latents",
+    "grows",
 )
 
 

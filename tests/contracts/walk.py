@@ -77,6 +77,24 @@ def name_of(file: Path) -> str:
     return f"{file.parent.name}/{file.stem}"
 
 
+def resting(game: Any) -> set[str]:
+    """Names of the parameters whose level's turn has not come, or is over, in the phase of now."""
+    setting = game.phase.setting
+    if "side" not in setting:
+        return set()
+    newest = (setting["side"] // 4).bit_length() - 1
+    faded_out = newest - 1 if setting["fading"] else newest  # the coarsest colours in use
+    found = set()
+    for name, _ in game.named_parameters():
+        network, kind, level = [*name.split("."), "", ""][:3]
+        first = 1 if network == "discriminator" else 0  # its levels begin at 8 px
+        if kind == "levels" and int(level) + first > newest:
+            found.add(name)
+        if kind == "colours" and not faded_out <= int(level) <= newest:
+            found.add(name)
+    return found
+
+
 def _makes(model: str) -> str:
     """What the samples of this model are."""
     (file,) = [file for file in files("model") if file.stem == model]

@@ -162,7 +162,6 @@ def test_samples_take_fixed_noise_and_training_its_own():
     assert_close(given, generator(z))
     quiet = StyleGan2Generator(**SMALL, **STYLES, noise=False)
     assert "noise" not in quiet.draws
-    assert quiet.eval()(z).abs().max() <= 1
 
 
 def test_parameter_counts_are_those_of_the_authors_networks():
