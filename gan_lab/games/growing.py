@@ -80,8 +80,8 @@ class Growing(GAN):
         first: resolution of the first phase, a power of 2; None is the data's, without growth.
         phase_kimg: thousands of images of each phase without fading, > 0; the last lasts to the end.
         fade_kimg: thousands of images in which a new level is faded in, > 0.
-        batches: images in a batch, by resolution; others are the run's.
-        rates: factors of the learning rates, by resolution; others are 1.
+        batches: images in a batch at each resolution in turn, the last of them at all that follow; None is the run's.
+        rates: factors of the learning rates, likewise; None is 1.
         latent, loss, penalty, auxiliary, augment, classes, label_dim, label_law, n_critic, generator_batch: as of a
             GAN.
 
@@ -103,8 +103,8 @@ class Growing(GAN):
         first: int | None = 4,
         phase_kimg: float = 600.0,
         fade_kimg: float = 600.0,
-        batches: Mapping[int, int] | None = None,
-        rates: Mapping[int, float] | None = None,
+        batches: Sequence[int] | None = None,
+        rates: Sequence[float] | None = None,
         auxiliary: Mapping[str, Any] | None = None,
         augment: Mapping[str, Any] | None = None,
         classes: Sequence[str] = (),
@@ -127,16 +127,21 @@ class Growing(GAN):
         self.rates_by_side = self._by_side("rates", rates, low=0)
         self.alpha: Alpha = 1.0
 
-    def _by_side(self, name: str, given: Mapping[int, float] | None, *, low: float) -> Any:
-        """Numbers by resolution, each of one that has a phase."""
-        for side, number in (given or {}).items():
-            in_range(f"{name}.{side}", number, low=low)
-            if side not in self.sides:
-                grown = ", ".join(map(str, self.sides))
-                raise ConfigError(
-                    f"{name}.{side}: no phase has this resolution; they have {grown}."
-                )
-        return dict(given or {})
+    def _by_side(self, name: str, given: Sequence[float] | None, *, low: float) -> dict[int, Any]:
+        """Numbers by resolution."""
+        numbers = list(given or ())
+        for number in numbers:
+            in_range(name, number, low=low)
+        if len(numbers) > len(self.sides):
+            grown = ", ".join(map(str, self.sides))
+            raise ConfigError(
+                f"{name}={numbers}: are more than the resolutions, which are {grown}."
+            )
+        return {
+            side: numbers[min(index, len(numbers) - 1)]
+            for index, side in enumerate(self.sides)
+            if numbers
+        }
 
     def phases(self) -> Sequence[Phase]:
         """For each resolution but the first one in which its level is faded in, and one behind it."""

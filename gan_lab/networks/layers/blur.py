@@ -22,7 +22,7 @@ class Blur(nn.Module):
     Args:
         padding: pixels of zeros on each side: H and W become H + 2 * padding + 1 - taps.
         gain: what a constant image is multiplied by, away from its edges.
-        taps: of the filter, an even number; normalised to a sum of 1.
+        taps: of the filter, normalised to a sum of 1; for changes of resolution an even number.
     """
 
     kernel: Tensor
