@@ -14,6 +14,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.games.growing import sides_of
 from gan_lab.generation.sampling import Sampler
 from gan_lab.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from gan_lab.networks.stylegan import StyleGanGenerator
 from gan_lab.sample import main as sample
 from gan_lab.train import main
 from tests.conftest import batches, differing, play_rounds, weights
@@ -192,3 +193,29 @@ def test_resolutions_and_networks_that_cannot_grow_are_told():
         built("model=progressive", "generator=dcgan")
     with pytest.raises(ConfigError, match=r"batches=\[1, 2, 3, 4\]: are more than the resolutions"):
         growing("model.batches=[1, 2, 3, 4]")
+
+
+def test_styles_grow_too():
+    """StyleGAN: its latents' mixing, noise, truncation and path lengths at any side."""
+    torch.manual_seed(0)
+    generator = StyleGanGenerator(latent_dim=6, style_dim=5, mapping_layers=2, **SIZE)
+    z, drawn = torch.randn(4, 6), {}
+    for name, (law, count) in generator.draws.items():
+        drawn[name] = torch.rand(4, count) if law == "uniform" else torch.randn(4, count)
+    for side in (4, 8, 16):
+        images, styles = generator.with_styles(z, side=side, alpha=0.5, **drawn)
+        assert images.shape == (4, 3, side, side)
+        assert styles.shape == (4, 2 * (side // 4).bit_length(), 5)
+    small, large = (generator.eval()(z, side=side) for side in (8, 16))
+    blocks = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert_close(generator(z, side=16, alpha=0.0), blocks)
+    assert_close(generator(z, side=16, alpha=1.0), large)
+    stream, whole, second = reals(), growing(model="stylegan"), growing(model="stylegan")
+    play_rounds(whole, stream, 7)
+    assert whole.phase.setting["side"] == 16
+    assert whole.generator.mean_style.mean.abs().max() > 0
+    stream, first = reals(), growing(model="stylegan")
+    play_rounds(first, stream, 3)
+    second.restore(copy.deepcopy(first.snapshot()))
+    play_rounds(second, stream, 4)
+    assert differing(weights(whole), weights(second)) == set()

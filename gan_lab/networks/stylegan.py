@@ -24,6 +24,9 @@ from gan_lab.networks.layers.mapping import Mapping, MeanStyle, mixed
 from gan_lab.networks.layers.resolution import widths
 
 
+MIXING = {"cut": ("uniform", 1), "mix": ("uniform", 1)}  # what training draws to mix styles
+
+
 class StyledHalf(nn.Module):
     """Noise, a bias, a leaky ReLU and AdaIN, behind a convolution or the constant: arXiv:1812.04948, figure 1b.
 
@@ -128,22 +131,20 @@ class StyleGanGenerator(LabelledNetwork):
         self.mean_style = MeanStyle(style_dim, decay=0.995)
         # Not ones, as in the authors' code: of equal places AdaIN makes zeros, with a slope of 1e4.
         self.constant = nn.Parameter(torch.randn(sizes[0], 4, 4))
-        self.levels = nn.ModuleList(
-            StyledLevel(inputs, outputs, style_dim=style_dim)
-            for inputs, outputs in pairwise([None, *sizes])
-            if outputs is not None
-        )
-        self.colours = nn.ModuleList(EqualisedConv2d(size, channels, 1) for size in sizes)
+        self._build(sizes, channels, style_dim)
         self.noise_sizes = [4 << level for level in range(len(sizes)) for _ in (0, 1)]
         numbers = sum(size**2 for size in self.noise_sizes)
         self.register_buffer("fixed_noise", torch.randn(numbers) if noise else None)
         self.draws = {"noise": ("normal", numbers)} if noise else {}
         if mixing > 0:
-            self.draws |= {
-                "other": ("latent", latent_dim),
-                "cut": ("uniform", 1),
-                "mix": ("uniform", 1),
-            }
+            self.draws |= MIXING | {"other": ("latent", latent_dim)}
+
+    def _build(self, sizes: list[int], channels: int, style_dim: int) -> None:
+        """The synthesis network: levels, and the colours of each."""
+        first = StyledLevel(None, sizes[0], style_dim=style_dim)
+        later = (StyledLevel(one, two, style_dim=style_dim) for one, two in pairwise(sizes))
+        self.levels = nn.ModuleList([first, *later])
+        self.colours = nn.ModuleList(EqualisedConv2d(size, channels, 1) for size in sizes)
 
     def forward(
         self,

@@ -1,25 +1,35 @@
-"""Every experiment composes with its own numbers and plays a round, in narrow networks."""
+"""Every recipe of conf/experiment: it composes as it is, and trains a round of both players when it is made tiny."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from gan_lab.config.groups import Groups
+from gan_lab.config.groups import CONF, Groups
 from tests.conftest import batches, play_rounds
-from tests.contracts.walk import built
+from tests.contracts.walk import built, composed
 
-BATCH = 4
-NARROW = ("generator.width=8", "discriminator.width=8", f"data.batch_size={BATCH}")
+EXPERIMENTS = Groups().choices("experiment")
 
 
-@pytest.mark.parametrize("experiment", Groups().choices("experiment"))
-def test_an_experiment_plays_a_round(experiment):
-    parts = built(f"experiment={experiment}", *NARROW, "metrics=none", "precision=32-true")
-    assert not parts.dropped, "the experiment sets options that its own parts do not have"
-    stream = batches(BATCH, parts.source.channels, parts.source.resolution)
-    play_rounds(parts.game, stream, math.ceil(parts.game.n_critic.at(0)))
-    values = parts.game.read_meter()
-    assert {"loss/generator", "loss/discriminator"} <= values.keys()
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_it_composes_and_trains_a_round(name):
+    whole = composed(f"experiment={name}", fast=())
+    assert whole["max_kimg"] or whole["max_time"], "it ends"
+    # Small images, but where the number of resolutions is part of the recipe.
+    side = whole["data"]["resolution"] if whole["model"].get("batches") else 32
+    game = built(f"experiment={name}", "data=fashion_mini", f"data.resolution={side}").game
+    stream = batches(game.phase.batch_size or 8, resolution=side)
+    play_rounds(game, stream, math.ceil(game.n_critic.at(0)))
+    assert game.clock.generator_updates == 1
+    values = game.read_meter()
     assert all(math.isfinite(value) for value in values.values()), values
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_its_header_says_what_it_is(name):
+    lines = (Path(CONF) / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith("# ")

@@ -11,6 +11,7 @@ from scipy.signal import upfirdn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from gan_lab.networks.layers.adain import AdaIN
 from gan_lab.networks.layers.blur import Blur, BlurredDoubling, BlurredHalving
 from gan_lab.networks.layers.equalised import (
     EqualisedConv2d,
@@ -120,3 +121,17 @@ def test_minibatch_deviation_is_that_of_each_group(images, size, planes):
         for plane, part in enumerate(members.split(4 // planes, dim=1)):
             expected = (part.numpy().std(axis=0) ** 2 + 1e-8) ** 0.5
             assert_close(found[image, 4 + plane], torch.full((3, 3), float(expected.mean())))
+
+
+def test_adain_is_instance_norm_with_a_gain_and_a_bias_of_each_style():
+    torch.manual_seed(0)
+    layer, x, style = AdaIN(4, 6), torch.randn(3, 4, 5, 5) * 3 + 1, torch.randn(3, 6)
+    found = layer(x, style)
+    gain, bias = (style @ layer.affine.weight.T / math.sqrt(6) + layer.affine.bias).split(4, dim=1)
+    for image in range(3):
+        for channel in range(4):
+            plane = x[image, channel]
+            normal = (plane - plane.mean()) / plane.var(correction=0).sqrt()
+            expected = normal * (1 + gain[image, channel]) + bias[image, channel]
+            assert_close(found[image, channel], expected, rtol=1e-4, atol=1e-5)
+    assert_close(found.mean((2, 3)), bias, rtol=1e-4, atol=1e-5)
