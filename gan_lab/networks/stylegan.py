@@ -23,7 +23,6 @@ from gan_lab.networks.layers.growing import Alpha, doubled, grown, level_of
 from gan_lab.networks.layers.mapping import Mapping, MeanStyle, mixed
 from gan_lab.networks.layers.resolution import widths
 
-
 MIXING = {"cut": ("uniform", 1), "mix": ("uniform", 1)}  # what training draws to mix styles
 
 
