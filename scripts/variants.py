@@ -36,6 +36,15 @@ def rates(value: str) -> list[str]:
     return [f"optimizer.{player}.lr={value}" for player in ("generator", "discriminator")]
 
 
+# Narrow networks of the families with styles and growth; a run of 48 kimg doubles twice, from 8 to 32 px.
+NARROW = [
+    "generator.width=16", "generator.max_width=128", "discriminator.width=16", "discriminator.max_width=128",
+    "latent.dim=128", "data.batch_size=16", "ema.half_life_kimg=3",
+]  # fmt: skip
+STYLES = ["generator.style_dim=128", "generator.mapping_layers=2"]
+GROWTH = ["model.first=8", "model.phase_kimg=8", "model.fade_kimg=8"]
+
+
 # What each variant takes, whatever it is trained on.
 RECIPES = {
     "gan": ["model=gan", *ADAM, "generator.width=512", "discriminator.width=128", "data.batch_size=32"],
@@ -47,12 +56,20 @@ RECIPES = {
         "optimizer.generator.betas=[0.0,0.99]", "optimizer.discriminator.betas=[0.0,0.99]",
     ],
     "sngan": ["model=sngan", *DCGAN_SIZED, *rates("5e-4"), "model.n_critic=1"],
+    "progressive": ["model=progressive", *NARROW, *GROWTH, "penalty.gradient_penalty.every=4"],
+    "stylegan": ["model=stylegan", *NARROW, *STYLES, *GROWTH, "penalty.r1.weight=0.2", "penalty.r1.every=8"],
+    "stylegan2": ["model=stylegan2", *NARROW, *STYLES, "penalty=[r1]", "penalty.r1.weight=0.2"],
 }  # fmt: skip
-FACES = {"wgan": ["experiment=faces_wgan"], "wgan_gp": ["experiment=faces"]}
+FACES = {
+    "wgan": ["experiment=faces_wgan"], "wgan_gp": ["experiment=faces"], "stylegan2": ["experiment=stylegan2_small"]
+}  # fmt: skip
+GROWN = {"progressive": 48, "stylegan": 48}
 KIMG = {
-    "fashion_mini": {"gan": 60, "dcgan": 30, "lsgan": 30, "wgan": 30, "wgan_gp": 30, "sngan": 30},
-    "celeba": {"gan": 60, "dcgan": 30, "lsgan": 30, "sngan": 30},  # of experiments, their own
-}
+    "fashion_mini": {
+        "gan": 60, "dcgan": 30, "lsgan": 30, "wgan": 30, "wgan_gp": 30, "sngan": 30, "stylegan2": 30, **GROWN,
+    },
+    "celeba": {"gan": 60, "dcgan": 30, "lsgan": 30, "sngan": 30, **GROWN},  # of experiments, their own
+}  # fmt: skip
 
 
 def options_of(name: str, data: str, root: Path | None) -> list[str]:
