@@ -14,8 +14,10 @@ class DiscriminatorOutput(NamedTuple):
         logits: shape (N,), unbounded; higher is more real.
         features: input of the last layer, shape (N, F), or None where a network offers none.
         local: features of places before they are joined, shape (N, C, H, W), or None where a network offers none.
+        pixels: logits of each pixel, shape (N, H, W), or None where a network judges the whole image alone.
     """
 
     logits: Tensor
     features: Tensor | None
     local: Tensor | None = None
+    pixels: Tensor | None = None

@@ -35,6 +35,7 @@ CONTEXT = {
         "local_dim",
         "label_dim",
         "codes",
+        "judges_pixels",
         "latent_dim",
         "resolution",
         "channels",
