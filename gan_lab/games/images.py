@@ -120,6 +120,11 @@ class ImagePlay(Play):
         return self.judge_as("fake", self.fake, twice=self.wants_gradient("fake"))
 
     @lazy
+    def seen(self) -> dict[str, Tensor]:
+        """The reals and fakes as the discriminator saw them, augmented, by `real` and `fake`."""
+        return {}
+
+    @lazy
     def _others(self) -> Iterator[int]:
         """Numbers of the images judged beside reals and fakes, in their order."""
         return count()
@@ -199,6 +204,8 @@ class ImagePlay(Play):
         discriminator = self.game.discriminator
         if self.game.augment.parts:
             images = self.game.augment(images, self, of or f"other{next(self._others)}")
+        if of:
+            self.seen.setdefault(of, images)
         given = (images,) if labels is None else (images, *_given(discriminator, labels))
         output = (
             differentiable_twice(discriminator, *given, **beside)

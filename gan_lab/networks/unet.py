@@ -75,7 +75,7 @@ class UNetDiscriminator(LabelledDiscriminator):
         return {**super().offers, "judges_pixels": True}
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images (N, channels, H, W) and their pixels (N, H, W); features are (N, F), local those of 4x4 places."""
+        """Judge images (N, channels, H, W) and their pixels (N, H, W); features are (N, F), local of 4x4 places."""
         h, kept = self.beside(images, labels), []
         for block in self.down:
             h = block(h)
