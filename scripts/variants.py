@@ -59,6 +59,8 @@ RECIPES = {
     "progressive": ["model=progressive", *NARROW, *GROWTH, "penalty.gradient_penalty.every=4"],
     "stylegan": ["model=stylegan", *NARROW, *STYLES, *GROWTH, "penalty.r1.weight=0.2", "penalty.r1.every=8"],
     "stylegan2": ["model=stylegan2", *NARROW, *STYLES, "penalty=[r1]", "penalty.r1.weight=0.2"],
+    "r3gan": ["experiment=r3gan_small"],
+    "gat": ["experiment=gat_small"],
 }  # fmt: skip
 FACES = {
     "wgan": ["experiment=faces_wgan"], "wgan_gp": ["experiment=faces"], "stylegan2": ["experiment=stylegan2_small"]
