@@ -69,6 +69,7 @@ FIELDS: dict[str, Field] = {
     "data.balance": Field(bool),
     "data.batch_size": Field(int, low=1),
     "data.changed": Field(str, choices=("refuse", "accept")),
+    "data.limit": Field(int | None, low=1),
     "data.labelled": Field(int | None, low=1),
     "data.device": Field(str, choices=("auto", "cpu", "cuda")),
     "strategy.accelerator": Field(str, choices=ACCELERATORS),

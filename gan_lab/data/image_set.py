@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -63,6 +63,21 @@ class ImageSet(Table):
         """The columns by name."""
         labels = {} if self.labels is None else {"labels": Column(self.labels)}
         return {"images": Pixels(self.images), **labels, **self.beside}
+
+    def of_rows(self, rows: Tensor, fingerprint: str, notes: tuple[str, ...]) -> ImageSet:
+        """The same set with these rows alone, int64 (n,)."""
+        beside = {
+            k: replace(column, values=column.values[rows]) for k, column in self.beside.items()
+        }
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=labels,
+            beside=beside,
+            fingerprint=fingerprint,
+            notes=notes,
+        )
 
     def sentences(self) -> list[str]:
         """Return what is to be said of the set at every start: number, size, classes with counts, notes."""

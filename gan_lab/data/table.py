@@ -35,6 +35,10 @@ class Table:
         """The columns by name."""
         raise NotImplementedError
 
+    def of_rows(self, rows: Tensor, fingerprint: str, notes: tuple[str, ...]) -> Table:
+        """The same set with these rows alone, int64 (n,)."""
+        raise NotImplementedError
+
     @property
     def nbytes(self) -> int:
         """Bytes of all values."""

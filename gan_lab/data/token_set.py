@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -39,6 +39,10 @@ class TokenSet(Table):
     def columns(self) -> Mapping[str, Column]:
         """The tokens, read as they are."""
         return {"tokens": Column(self.tokens)}
+
+    def of_rows(self, rows: Tensor, fingerprint: str, notes: tuple[str, ...]) -> TokenSet:
+        """The same language with these sequences alone, int64 (n,)."""
+        return replace(self, tokens=self.tokens[rows], fingerprint=fingerprint, notes=notes)
 
     def sentences(self) -> list[str]:
         """Return what is to be said of the set at every start: number, length, vocabulary, notes."""

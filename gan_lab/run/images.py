@@ -13,6 +13,7 @@ from gan_lab.common.durations import refuse_endless
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.lightning import processes
 from gan_lab.data.stream.labelled import few_labels
+from gan_lab.data.stream.limited import few_rows
 from gan_lab.data.stream.module import ImageData
 from gan_lab.data.stream.sampler import fitting_batch
 from gan_lab.data.table import SideBySide, Table
@@ -42,6 +43,8 @@ def load_images(
     options = config["data"]
     with phase(f"Reading the {getattr(source, 'records', 'images')}"):
         images: Table | SideBySide = source.load(source.splits[0])
+    if options.get("limit"):
+        images = few_rows(images, options["limit"], seed=config["seed"])
     if options.get("labelled"):
         if options.get("balance"):
             raise ConfigError(

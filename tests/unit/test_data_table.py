@@ -13,6 +13,7 @@ from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.data.columns import Column, Pixels
 from gan_lab.data.image_set import ImageSet
 from gan_lab.data.stream.labelled import few_labels
+from gan_lab.data.stream.limited import few_rows
 from gan_lab.data.stream.sampler import Batches, fitting_batch
 from gan_lab.data.stream.together import Together, batches_of
 from gan_lab.data.table import SideBySide, Table
@@ -184,3 +185,24 @@ def test_a_number_of_labels_that_does_not_fit_is_refused(number):
 def test_labels_of_a_few_need_classes():
     with pytest.raises(ConfigError, match="data=numbered has no classes"):
         few_labels(numbered(20), 5, seed=0)
+
+
+def test_a_few_rows_are_of_the_set_with_all_that_stands_beside_and_part_of_more():
+    labels = torch.arange(60) % 3
+    table = numbered(60, labels=labels, beside={"number": Column(torch.arange(60))})
+    few, more = (few_rows(table, number, seed=4) for number in (7, 20))
+    rows = few.beside["number"].values
+    assert len({*rows.tolist()}) == len(few) == 7
+    assert {*rows.tolist()} < {*more.beside["number"].values.tolist()}
+    assert torch.equal(few.images, table.images[rows])
+    assert torch.equal(few.labels, labels[rows])
+    assert "7 of 60 images, drawn by seed=4." in few.sentences()[-1]
+    other = few_rows(table, 7, seed=5)
+    assert len({few.fingerprint, other.fingerprint, more.fingerprint, table.fingerprint}) == 4
+    assert few_rows(table, 7, seed=4).fingerprint == few.fingerprint
+    both = few_rows(SideBySide("two", "train", {"a": table, "b": numbered(9)}), 5, seed=0)
+    assert [len(one) for one in both.tables.values()] == [5, 5]
+    with pytest.raises(
+        ConfigError, match=r"^data\.limit=61: data=numbered \(train\) has 60 images"
+    ):
+        few_rows(table, 61, seed=0)
