@@ -24,7 +24,7 @@ from gan_lab.data.pixels import finished
 from gan_lab.data.stream.limited import few_rows
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - behind the choice of what draws
+from matplotlib import pyplot as plt
 
 COUNTS = (100, 300, 1000)
 KIMG, KEY = 16, "metric/small_frechet"

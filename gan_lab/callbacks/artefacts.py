@@ -10,6 +10,7 @@ from torch import Tensor
 from gan_lab.engine.asking import Shown
 from gan_lab.media.grids import columns_of
 from gan_lab.media.lines import lines_of, save_lines
+from gan_lab.media.points import are_points
 from gan_lab.media.run_grids import save_reals, save_run_grid
 
 
@@ -47,7 +48,8 @@ class Grids:
     def __init__(self, game: Any, data: Any, num: int) -> None:
         self.images = data.images
         shown = game.picture(num)
-        self.row = spread(self.images, shown.columns or columns_of(shown.count))
+        row = num if are_points(self.images) else shown.columns or columns_of(shown.count)
+        self.row = spread(self.images, row)
 
     def save_reals(self, path: Path, *, num: int) -> None:
         """Show at most so many reals."""
@@ -91,13 +93,14 @@ def spread(images: Tensor, count: int) -> Tensor:
     """At most so many of a set's images, evenly over it: where it is sorted by class, all classes are among them.
 
     Args:
-        images: uint8 (N, C, H, W).
+        images: uint8 (N, C, H, W), or float in [-1, 1].
         count: how many.
 
     Returns:
         (M, C, H, W) in [-1, 1].
     """
-    return images[places(len(images), count)].float() / 127.5 - 1
+    found = images[places(len(images), count)]
+    return found if found.is_floating_point() else found.float() / 127.5 - 1
 
 
 def places(length: int, count: int) -> list[int]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from gan_lab.common.errors import ConfigError
 from gan_lab.media.grids import write_png
 from gan_lab.media.images import to_uint8
+from gan_lab.media.points import are_points
 
 NUMBERED = re.compile(r"\d{6,}\.png")
 
@@ -52,7 +53,7 @@ def write_folder(batches: Iterable[Tensor], out: Path, *, overwrite: bool = Fals
         overwrite: whether a set that is there may be replaced.
 
     Raises:
-        ConfigError: if the folder has a set and may not be replaced, or other pictures.
+        ConfigError: if the folder has a set and may not be replaced, or other pictures, or these are points.
         OSError: where the disk refuses.
     """
     check_free(out, overwrite=overwrite)
@@ -61,6 +62,10 @@ def write_folder(batches: Iterable[Tensor], out: Path, *, overwrite: bool = Fals
     try:
         index = 0
         for batch in batches:
+            if are_points(batch):
+                raise ConfigError(
+                    f"out={out}: points are drawn together in one picture; name a file, such as out=points.png."
+                )
             for image in batch:
                 write_png(to_uint8(image), aside / f"{index:06}.png")
                 index += 1

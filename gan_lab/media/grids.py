@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_lab.media.images import enlarged, to_uint8
 from gan_lab.media.pictures import save_picture
+from gan_lab.media.points import drawn
 from gan_lab.storage.files import whole_file
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def save_grid(images: Tensor, path: Path, *, columns: int | None = None, scale: 
     """Save images (N, C, H, W) in [-1, 1] as one picture with a two-pixel gap.
 
     Args:
-        images: 1 or 3 channels.
+        images: 1 or 3 channels; points are one picture.
         path: a PNG file, or of another suffix that Pillow writes; its folder is made.
         columns: images per row; by default the grid is nearly square.
         scale: how many times larger each image is drawn, a whole number.
@@ -46,9 +47,10 @@ def columns_of(count: int) -> int:
 def _pixels(images: Tensor, columns: int | None, scale: int) -> Tensor:
     from torchvision.utils import make_grid
 
+    images = drawn(images)
     columns = columns or columns_of(len(images))
-    drawn = enlarged(to_uint8(images).cpu(), scale)
-    return make_grid(drawn, nrow=columns, padding=2, pad_value=255)
+    pixels = enlarged(to_uint8(images).cpu(), scale)
+    return make_grid(pixels, nrow=columns, padding=2, pad_value=255)
 
 
 def write_png(pixels: Tensor, path: Path) -> None:

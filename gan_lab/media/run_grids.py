@@ -32,7 +32,7 @@ def save_run_grid(
 
     Args:
         samples: (N, C, H, W) in [-1, 1].
-        reals: (M, C, H, W) in [-1, 1], of which one row is drawn; may be missing.
+        reals: (M, C, H, W) in [-1, 1], of which one row is drawn, and of points all; may be missing.
         path: the PNG file; its folder is there.
         kimg: thousands of images seen.
         columns: samples per row; None for a nearly square grid.
@@ -41,7 +41,12 @@ def save_run_grid(
         OSError: where the disk refuses.
     """
     from gan_lab.media.grids import columns_of, picture_of
+    from gan_lab.media.points import are_points, drawn
 
+    if are_points(samples):
+        columns = 1
+        reals = None if reals is None else drawn(reals)
+        samples = drawn(samples)
     columns, scale = columns or columns_of(len(samples)), scale_of(samples)
     grid = picture_of(samples, columns=columns, scale=scale)
     parts = [(f"generated, {_plain(kimg)} kimg", grid)]
@@ -61,7 +66,9 @@ def save_reals(reals: Tensor, path: Path) -> None:
         OSError: where the disk refuses.
     """
     from gan_lab.media.grids import columns_of, picture_of
+    from gan_lab.media.points import drawn
 
+    reals = drawn(reals)
     columns = columns_of(len(reals))
     picture = picture_of(reals, columns=columns, scale=scale_of(reals))
     facts = _facts_of(reals, (0, 0, *picture.size), kimg=0, columns=columns)

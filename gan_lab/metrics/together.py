@@ -87,6 +87,7 @@ class Metrics:
         reals = Reals(source, device, self.conditions, batch_size=self.batch_size)
         with untouched_randomness(device):
             for one in self.metrics:
+                _refuse_points(one, source)
                 reals.make_extractor(one)
             for one in self.metrics:
                 if "labels" in one.needs and reals.images.labels is None:
@@ -228,6 +229,14 @@ def _refuse_twice(keys: Sequence[str]) -> None:
             raise ConfigError(
                 f"metrics: {key} is measured twice; leave one of the two metrics out."
             )
+
+
+def _refuse_points(metric: Metric, source: Source) -> None:
+    """Refuse features of images where the data has points, which are no pictures."""
+    if metric.extractor_key is not None and source.facts.get("channels") == 2:
+        raise ConfigError(
+            f"metrics: {metric.name} looks at images, and this data has points; choose metrics=modes or metrics=none."
+        )
 
 
 def _features(extractor: Extractor, images: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ CONTEXT = {
         "channels",
     },
     "latent": {"resolution", "channels"},
+    "augment": {"channels"},
     "logger": {"folder", "command", "identity", "mode", "config", "resolved"},
 }
 # What belongs to the run and stands beside a part's options.
@@ -167,7 +168,11 @@ def is_part(module: str, class_: type) -> bool:
         sides = hasattr(class_, "discriminator") or hasattr(class_, "generator")
         return issubclass(class_, nn.Module) and sides and not has_gaps(class_)
     if package == "augment":
-        return issubclass(class_, nn.Module) and "forward" in own
+        # What an augmentation is made of takes no random numbers of its own.
+        draws = (
+            "draw" in inspect.signature(own["forward"]).parameters if "forward" in own else False
+        )
+        return issubclass(class_, nn.Module) and draws
     if package == "latents":
         return "from_normal" in own and not getattr(class_, "_is_protocol", False)
     if package == "metrics":
