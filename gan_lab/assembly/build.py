@@ -226,7 +226,7 @@ class _Builder:
 
     def game(self, facts: Mapping[str, Any]) -> AdversarialModule:
         model = self.node("model")
-        factory = load_target("model", model, kind_of("model"), self.allowed)
+        factory: Any = load_target("model", model, kind_of("model"), self.allowed)
         wanted = constructor_options(factory)
         offered: dict[str, Any] = {"label_law": self.config.get("labels", {}).get("law", "data")}
         # Facts of the data may be lazy: only those that a constructor asks for are looked up.
@@ -241,7 +241,8 @@ class _Builder:
                 continue
             node = self.node(name)
             kind = annotated(kind_of(name), wanted[name])
-            parts[name] = self.part(name, node, context, kind=kind)
+            own = context.new_child(factory.facts_for(name, model, facts))
+            parts[name] = self.part(name, node, own, kind=kind)
             offered |= getattr(parts[name], "offers", {})
             if name == "latent":
                 offered["latent_dim"] = parts[name].dim

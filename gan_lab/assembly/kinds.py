@@ -43,8 +43,11 @@ def _term_or_constraint(found: type) -> bool:
     return callable(getattr(found, "project", None)) or "__call__" in dir(found)
 
 
+SIDES = ("discriminator", "generator", "steer", "judge", "pick")
+
+
 def _term_with_a_side(found: type) -> bool:
-    sides = (getattr(found, name, None) for name in ("discriminator", "generator", "steer"))
+    sides = (getattr(found, name, None) for name in SIDES)
     return issubclass(found, nn.Module) and any(callable(side) for side in sides)
 
 

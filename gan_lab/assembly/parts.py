@@ -124,19 +124,35 @@ def _why_not(target: str, kind: Kind) -> str:
 
 
 def constructor_options(factory: Callable[..., Any]) -> dict[str, Any]:
-    """Names and annotations of a constructor's options."""
-    signature = inspect.signature(factory)
-    hints = _hints(factory)
-    return {
-        name: hints.get(name, Any)
-        for name, parameter in signature.parameters.items()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and name != "self"
-    }
+    """Names and annotations of a constructor's options; `**parts` stands for those of its base."""
+    return {name: hint for name, (_, hint) in _parameters(factory).items()}
 
 
-def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
-    function = getattr(factory, "__init__") if isinstance(factory, type) else factory  # noqa: B009 - mypy's advice
+def _parameters(factory: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Any]]:
+    """A constructor's options by name, each with its annotation."""
+    found: dict[str, tuple[inspect.Parameter, Any]] = {}
+    for function in _constructors(factory):
+        hints, parameters = _hints(function), inspect.signature(function).parameters.values()
+        for one in parameters:
+            options = one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)
+            if options and one.name != "self":
+                found.setdefault(one.name, (one, hints.get(one.name, Any)))
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            break
+    return found
+
+
+def _constructors(factory: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """The constructor of a class and of those that it derives from, or a function itself."""
+    if not isinstance(factory, type):
+        yield factory
+        return
+    own = [class_ for class_ in factory.__mro__ if "__init__" in vars(class_)]
+    # A class without a constructor in Python, or made by a metaclass, has a signature alone.
+    yield from [vars(class_)["__init__"] for class_ in own if class_ is not object] or [factory]
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):
@@ -171,7 +187,7 @@ def build_part(
     given = _known_options(path, node, known, context=context, leftovers=leftovers)
     arguments = {**ours, **given}
     leftovers.refuse_taken_away(path, set(known) - set(arguments))
-    for name, parameter in inspect.signature(factory).parameters.items():
+    for name, (parameter, _) in _parameters(factory).items():
         if parameter.default is parameter.empty and name in known and name not in arguments:
             raise ConfigError(
                 FACTS_OF_DATA.get(name, "{}.{}: this option must be given.").format(path, name)

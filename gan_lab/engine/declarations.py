@@ -23,6 +23,20 @@ class Declarations(nn.Module):
         "images"  # what samples are, which says how files show them: images or text
     )
 
+    @classmethod
+    def facts_for(
+        cls, part: str, options: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Facts of the data that one of its parts sees otherwise than they are, by name; here none.
+
+        Args:
+            part: the name of its node, such as `discriminator`.
+            options: of the game, as they are written.
+            facts: of the data.
+        """
+        del part, options, facts
+        return {}
+
     def players(self) -> Sequence[PlayerSpec]:
         """Who plays."""
         raise NotImplementedError(f"{type(self).__name__} must declare its players")

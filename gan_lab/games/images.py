@@ -206,15 +206,20 @@ class ImagePlay(Play):
             images = self.game.augment(images, self, of or f"other{next(self._others)}")
         if of:
             self.seen.setdefault(of, images)
+        images = self.taken_in(images)
         given = (images,) if labels is None else (images, *_given(discriminator, labels))
-        output = (
-            differentiable_twice(discriminator, *given, **beside)
-            if twice
-            else discriminator(*given, **beside)
-        )
+        output: DiscriminatorOutput = self.call(discriminator, *given, twice=twice, **beside)
         for part in self.game.judges:
             output = output._replace(logits=part.judge(output))
         return output
+
+    def taken_in(self, images: Tensor) -> Tensor:
+        """Images as the discriminator takes them in."""
+        return images
+
+    def call(self, network: nn.Module, *given: Tensor, twice: bool, **beside: Tensor) -> Any:
+        """A network on its input; not its compiled form where the result is differentiated twice."""
+        return differentiable_twice(network, *given, **beside) if twice else network(*given, **beside)
 
     def observe(self) -> Mapping[str, Tensor]:
         """Logits of reals and fakes in the discriminator's main step, and what the loss measures of them."""

@@ -14,7 +14,7 @@ from torch import nn
 
 import gan_lab
 from gan_lab.assembly.kinds import kind_of
-from gan_lab.assembly.parts import load_target
+from gan_lab.assembly.parts import constructor_options, load_target
 from gan_lab.config.groups import CONF, Groups
 from gan_lab.config.schema import FIELDS, MISSING, lookup
 from gan_lab.engine.module import AdversarialModule
@@ -107,7 +107,7 @@ def test_model_files_are_short_and_name_a_game(file):
     node = content(file)["model"]
     game = load_target("model", node, kind_of("model"))
     assert issubclass(game, AdversarialModule)
-    assert set(node) - {"_target_"} <= set(inspect.signature(game).parameters)
+    assert set(node) - {"_target_"} <= set(constructor_options(game))
     # Parts are chosen in the defaults list and their numbers set in sections of the same names.
     assert "override" in text
 
