@@ -1,17 +1,14 @@
-"""Augmentations in a game: which random numbers each gets, and values of schedules that it reads."""
+"""Augmentations in a game: which random numbers each gets, and what they note and exchange."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from gan_lab.common.ranges import in_range
-from gan_lab.engine.dials import Dials
 from gan_lab.engine.play import Play
-from gan_lab.engine.schedule import schedule
+from gan_lab.games.scheduled import Scheduled
 
 
 class Drawing:
@@ -58,23 +55,7 @@ class Augmentations:
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
         self.parts = dict(parts)
-        self.schedules = {}
-        for name, part in self.parts.items():
-            for option, value in getattr(part, "scalars", {}).items():
-                path = f"augment.{name}.{option}"
-                found = schedule(value, path)
-                in_range(path, min(found.ends()), low=0)
-                in_range(
-                    path, max(found.ends()), high=getattr(part, "highest", {}).get(option, math.inf)
-                )
-                self.schedules[name, option] = found
-                part.now[option] = found.at(0)
-
-    def set(self, images_seen: int, dials: Dials) -> None:
-        """Set what schedules say after so many images; called between rounds."""
-        for (name, option), found in self.schedules.items():
-            value = found.at(images_seen)
-            self.parts[name].now[option] = dials.set(f"augment/{name}/{option}", value)
+        self.scheduled = Scheduled("augment", self.parts)
 
     def __call__(self, images: Tensor, play: Play, of: str) -> Tensor:
         """Images (N, C, H, W) as the discriminator shall see them; `of` says which of the play's they are."""

@@ -21,6 +21,7 @@ from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
 from gan_lab.games.augmented import Augmentations
 from gan_lab.games.images import ImagePlay, check_latents, has_batch_norm, takes_labels
 from gan_lab.games.labels import LabelLaw
+from gan_lab.games.scheduled import Scheduled
 from gan_lab.latents.distributions import Latent
 from gan_lab.losses.adversarial import Loss, flipped
 
@@ -86,6 +87,9 @@ class GAN(AdversarialModule):
         self.judges = [part for part in self.auxiliaries.values() if hasattr(part, "judge")]
         # Parts that change the gradient of the generator's adversarial loss at the fakes.
         self.steering = [part for part in self.auxiliaries.values() if hasattr(part, "steer")]
+        # Terms that choose the fakes that the generator learns from.
+        self.pickers = [part for part in self.auxiliaries.values() if hasattr(part, "pick")]
+        self.scheduled = Scheduled("auxiliary", self.auxiliaries)
         self.classes = tuple(classes)
         self.label_dim = label_dim
         self.label_law = self._law(label_law)
@@ -103,6 +107,9 @@ class GAN(AdversarialModule):
         self.constraints = {
             k: cast(Constraint, p) for k, p in penalty.items() if hasattr(p, "project")
         }
+        for part in penalty.values():
+            if hasattr(part, "follow"):
+                part.follow(getattr(self, part.player))
         self.keep({f"penalty_{k}": p for k, p in penalty.items()})
         self.penalties = {k: p for k, p in penalty.items() if k not in self.constraints}
         freezing = [p for p in penalty.values() if hasattr(p, "resting")]
@@ -252,8 +259,9 @@ class GAN(AdversarialModule):
         return {"adversarial": Term(sides[player])}
 
     def set_dials(self, images_seen: int, dials: Dials) -> None:
-        """Set what augmentations read of their schedules."""
-        self.augment.set(images_seen, dials)
+        """Set what augmentations and auxiliary terms read of their schedules."""
+        self.augment.scheduled.set(images_seen, dials)
+        self.scheduled.set(images_seen, dials)
 
     def _discriminator_loss(self, play: ImagePlay) -> Tensor:
         real, fake = play.on_real.logits, play.on_fake.logits
@@ -267,7 +275,13 @@ class GAN(AdversarialModule):
 
     def _generator_loss(self, play: ImagePlay) -> Tensor:
         real = play.on_real.logits if self.adversarial.needs_real else None
-        loss = self.adversarial.generator(play.on_fake.logits, real)
+        return self.generator_side(play, play.on_fake.logits, real)
+
+    def generator_side(self, play: ImagePlay, fake: Tensor, real: Tensor | None) -> Tensor:
+        """The generator's adversarial loss on logits (N,), with what auxiliary terms change of it."""
+        for part in self.pickers:
+            fake = part.pick(fake)
+        loss = self.adversarial.generator(fake, real)
         for part in self.steering:
             loss = part.steer(loss, play)
         return loss

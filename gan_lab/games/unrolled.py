@@ -85,4 +85,4 @@ class Unrolled(GAN):
                 for (name, value), slope in zip(weights.items(), slopes, strict=True)
             }
         real, fake = play.judged_by(weights)
-        return self.adversarial.generator(fake.logits, real.logits)
+        return self.generator_side(play, fake.logits, real.logits)
