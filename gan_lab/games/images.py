@@ -219,7 +219,9 @@ class ImagePlay(Play):
 
     def call(self, network: nn.Module, *given: Tensor, twice: bool, **beside: Tensor) -> Any:
         """A network on its input; not its compiled form where the result is differentiated twice."""
-        return differentiable_twice(network, *given, **beside) if twice else network(*given, **beside)
+        return (
+            differentiable_twice(network, *given, **beside) if twice else network(*given, **beside)
+        )
 
     def observe(self) -> Mapping[str, Tensor]:
         """Logits of reals and fakes in the discriminator's main step, and what the loss measures of them."""

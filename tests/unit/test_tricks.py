@@ -141,7 +141,7 @@ def test_unrolling_moves_the_generator_alone_and_nothing_else() -> None:
 
 def test_no_steps_and_packs_of_one_are_the_ordinary_game() -> None:
     ordinary, *others = (
-        weights(play_rounds(built(*options, "latent.dim=8", *PLAIN).game, batches(8), 2))
+        weights(play_rounds(built(*options, "latent=normal", *PLAIN).game, batches(8), 2))
         for options in (
             ["model=dcgan"],
             ["model=unrolled_gan", "model.unroll=0"],
