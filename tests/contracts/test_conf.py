@@ -13,7 +13,7 @@ import pytest
 from torch import nn
 
 import gan_lab
-from gan_lab.assembly.kinds import kind_of
+from gan_lab.assembly.kinds import SIDES, kind_of
 from gan_lab.assembly.parts import constructor_options, load_target
 from gan_lab.config.groups import CONF, Groups
 from gan_lab.config.schema import FIELDS, MISSING, lookup
@@ -165,7 +165,7 @@ def is_part(module: str, class_: type) -> bool:
         called = "forward" if issubclass(class_, nn.Module) else "__call__"
         return callable(own.get("project")) or called in own
     if package == "auxiliary":
-        sides = hasattr(class_, "discriminator") or hasattr(class_, "generator")
+        sides = any(hasattr(class_, side) for side in SIDES)
         return issubclass(class_, nn.Module) and sides and not has_gaps(class_)
     if package == "augment":
         # What an augmentation is made of takes no random numbers of its own.
@@ -174,7 +174,7 @@ def is_part(module: str, class_: type) -> bool:
         )
         return issubclass(class_, nn.Module) and draws
     if package == "latents":
-        return "from_normal" in own and not getattr(class_, "_is_protocol", False)
+        return hasattr(class_, "from_normal") and not getattr(class_, "_is_protocol", False)
     if package == "metrics":
         return issubclass(class_, Metric) and "key" in vars(class_)
     if package == "data":
