@@ -101,7 +101,7 @@ def draw(rows: list[dict], path: Path) -> None:
             below.bar(place + 0.2, row["sign_held_out"], 0.4, color=colour, alpha=0.4)
         above.set(title=f"{count:,} faces", xlabel="thousand images seen", yscale="log")
         below.set(ylim=(-1, 1.05), xticks=range(len(here)))
-        below.set_xticklabels([row["method"] for row in here])
+        below.set_xticklabels([row["method"] for row in here], rotation=20)
         below.axhline(0, color="grey", linewidth=0.5)
     axes[0, 0].set_ylabel("small Frechet distance\nto held-out faces")
     axes[1, 0].set_ylabel("mean sign of logits: faces seen,\nand held out (pale)")

@@ -1,6 +1,6 @@
 """Modes that each loss and remedy covers, over three seeds, on a ring of 8 Gaussians and a grid of 25.
 
-python scripts/modes.py --out docs                        (all, half an hour of one core)
+python scripts/modes.py --out docs                        (all)
 python scripts/modes.py --out docs --only gan pacgan      (some of them; the table keeps its other rows)
 
 Every run has the same networks, rates, latents and rounds. Results that are in the folder of runs are read.
@@ -104,7 +104,7 @@ def measured(method: str, points: str, runs: Path) -> list[dict]:
 def draw(rows: list[dict], path: Path) -> None:
     """The samples of the first seed, a column for each method and a row for each set."""
     methods = [m for m in METHODS if any(row["method"] == m for row in rows)]
-    size = (1.9 * len(methods), 4.1)
+    size = (1.9 * len(methods), 0.3 + 1.95 * len(SETS))
     figure, axes = plt.subplots(len(SETS), len(methods), figsize=size, squeeze=False)
     for (r, points), (c, method) in itertools.product(enumerate(SETS), enumerate(methods)):
         axis = axes[r, c]
