@@ -82,24 +82,29 @@ class GAN(AdversarialModule):
         self.discriminator = discriminator
         self.latent = latent
         self.adversarial = loss
-        self.auxiliaries = dict(auxiliary or {})
-        # Terms that give the adversarial loss its logits in place of the discriminator.
-        self.judges = [part for part in self.auxiliaries.values() if hasattr(part, "judge")]
-        # Parts that change the gradient of the generator's adversarial loss at the fakes.
-        self.steering = [part for part in self.auxiliaries.values() if hasattr(part, "steer")]
-        # Terms that choose the fakes that the generator learns from.
-        self.pickers = [part for part in self.auxiliaries.values() if hasattr(part, "pick")]
-        self.scheduled = Scheduled("auxiliary", self.auxiliaries)
+        self._take_auxiliaries(auxiliary or {})
         self.classes = tuple(classes)
         self.label_dim = label_dim
         self.label_law = self._law(label_law)
-        heads = nn.ModuleDict(self.auxiliaries)
-        if heads:
-            self.heads = heads
         self._take_penalties(penalty)
         self.augment = Augmentations(augment or {})
         self.keep({f"augment_{name}": part for name, part in self.augment.parts.items()})
         self.keep({"loss": loss, "latent": latent})
+
+    def _take_auxiliaries(self, auxiliary: Mapping[str, Any]) -> None:
+        """Own the auxiliary terms, and sort out those that change the adversarial loss."""
+        self.auxiliaries = dict(auxiliary)
+        parts = list(self.auxiliaries.values())
+        # They give the adversarial loss its logits in place of the discriminator,
+        self.judges = [part for part in parts if hasattr(part, "judge")]
+        # change the gradient of the generator's at the fakes,
+        self.steering = [part for part in parts if hasattr(part, "steer")]
+        # or choose the fakes that the generator learns from.
+        self.pickers = [part for part in parts if hasattr(part, "pick")]
+        self.scheduled = Scheduled("auxiliary", self.auxiliaries)
+        heads = nn.ModuleDict(self.auxiliaries)
+        if heads:
+            self.heads = heads
 
     def _take_penalties(self, penalty: Mapping[str, Any]) -> None:
         """Own the penalties and constraints, with the weights of the former."""
