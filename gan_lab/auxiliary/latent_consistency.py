@@ -40,8 +40,9 @@ class LatentConsistency(Auxiliary):
 
     def discriminator(self, play: Any) -> Tensor:
         """The mean over fakes."""
-        other = play.judge_as("fake", self._neighbours(play)).logits.float()
-        return (play.on_fake.logits.float() - other).square().mean()
+        here = play.on_fake.logits.float()
+        there = play.judge_as("fake", self._neighbours(play)).logits.float()
+        return (here - there).square().mean()
 
     def generator(self, play: Any) -> Tensor:
         """Minus the mean over fakes."""

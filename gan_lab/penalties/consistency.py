@@ -69,13 +69,14 @@ class Consistency(GradientTerm):
         """Return the unweighted penalty, shape ()."""
         total: Tensor | None = None
         for kind in self.of:
+            here = getattr(play, f"on_{kind}").logits.float()
             images, numbers = (
                 getattr(play, kind),
                 play.uniform(f"consistency/{kind}", (play.size, 3)),
             )
             changed = mirrored_and_moved(images.detach(), numbers, shift=self.shift)
-            other = play.judge_as(kind, changed).logits.float()
-            term = (getattr(play, f"on_{kind}").logits.float() - other).square().mean()
+            there = play.judge_as(kind, changed).logits.float()
+            term = (here - there).square().mean()
             total = term if total is None else total + term
         assert total is not None
         return total
