@@ -58,7 +58,7 @@ class Unrolled(GAN):
 
     Play = UnrolledPlay
 
-    def __init__(self, *, unroll: int = 5, rate: float = 0.1, **parts: Any) -> None:
+    def __init__(self, *, unroll: int = 5, rate: float = 0.01, **parts: Any) -> None:
         super().__init__(**parts)
         in_range("unroll", unroll, low=0)
         in_range("rate", rate, above=0)

@@ -137,7 +137,8 @@ def test_the_hinge_moves_the_last_bias_once_a_margin_is_met():
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_penalties_train_and_are_logged(penalty):
     """Each with a discriminator that suits it, beside the adversarial loss."""
-    game = built("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]").game
+    options = AT_ONCE.get(penalty, [])
+    game = built("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]", *options).game
     parameters = {name for name, _ in game.named_parameters()}
     assert moved(game, 2, batches(BATCH)) == parameters - game.resting
     values = game.read_meter()
@@ -153,7 +154,7 @@ def test_all_penalties_at_once():
     """With lazy intervals, a schedule and accumulation: terms share a play and stay apart in the log."""
     game = built(
         "model=wgan_gp", f"penalty=[{','.join(PENALTIES)}]", "penalty.r1.every=2", "accumulate=2",
-        "penalty.r2.weight={schedule: linear, start: 1, end: 10, kimg: 0.01}",
+        "penalty.r2.weight={schedule: linear, start: 1, end: 10, kimg: 0.01}", *AT_ONCE["lecam"],
     ).game  # fmt: skip
     play_rounds(game, batches(BATCH), rounds_of(game))
     values = game.read_meter()
