@@ -16,6 +16,8 @@ from tests.conftest import batches, differing, play_rounds, weights
 from tests.contracts.walk import MODELS, PENALTIES, built, for_images, resting
 
 BATCH = 8
+# Penalties that wait for many updates by themselves.
+AT_ONCE = {"lecam": ["penalty.lecam.start=0"]}
 
 # Parameters that a loss leaves where they are, and why; at most five entries. "always" is checked too.
 UNMOVED = {
