@@ -31,6 +31,7 @@ OF_SEVERAL = (
     "penalty",
     "auxiliary",
     "augment",
+    "degrade",
 )  # groups of which several are chosen, for games that take them
 OF_EACH = ("every_kimg", "num_samples")  # options that each metric has too
 

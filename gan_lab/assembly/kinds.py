@@ -64,6 +64,7 @@ KINDS = {
     "penalty": Kind("a penalty or a constraint", ("gan_lab.penalties.",), _term_or_constraint),
     "auxiliary": Kind("an auxiliary term (torch.nn.Module)", ("gan_lab.auxiliary.",), _term_with_a_side),
     "augment": Kind("an augmentation (torch.nn.Module)", ("gan_lab.augment.",), subclass_of(nn.Module)),
+    "degrade": Kind("a degradation (torch.nn.Module)", ("gan_lab.degrade.",), subclass_of(nn.Module)),
     "data": Kind("a data set", ("gan_lab.data.sets.",), with_methods("load")),
     "metrics": Kind("a Metric", ("gan_lab.metrics.",), with_methods("look_at", "add", "compute")),
     "logger": Kind("a Tracker", ("gan_lab.loggers.",), with_methods("record", "picture", "close")),

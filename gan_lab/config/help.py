@@ -22,6 +22,7 @@ FIRST = (
     "penalty",
     "auxiliary",
     "augment",
+    "degrade",
     "generator",
     "discriminator",
     "latent",

@@ -23,6 +23,10 @@ class Declarations(nn.Module):
         "images"  # what samples are, which says how files show them: images or text
     )
 
+    # Columns that samples are made of, and that they are compared with: then metrics look at what is made of a split.
+    sources: ClassVar[tuple[str, ...]] = ()
+    targets: ClassVar[tuple[str, ...]] = ()
+
     @classmethod
     def facts_for(
         cls, part: str, options: Mapping[str, Any], facts: Mapping[str, Any]
@@ -73,6 +77,21 @@ class Declarations(nn.Module):
     def picture(self, count: int) -> Shown:
         """What the grids of a run show of about so many samples."""
         return Shown(count)
+
+    def keep_rows(self, data: Any) -> None:
+        """Keep rows that grids show, from the split that metrics look at; for games with `sources`."""
+
+    def inputs_of(
+        self, rows: Mapping[str, Tensor], numbers: Sequence[int], **how: Any
+    ) -> dict[str, Tensor]:
+        """As `inputs`, of samples that are made of these rows of the data; for games with `sources`.
+
+        Args:
+            rows: stored values (N, ...) of the columns in `sources` and `targets`.
+            numbers: of the rows (N,), on which everything that is drawn for them depends.
+            how: `ask`, as for `inputs`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} makes its samples of no rows")
 
     def prepare(self, data: Any) -> None:
         """Take from the training split what the game needs of it, before a new run's first round; nothing here."""

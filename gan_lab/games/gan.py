@@ -57,6 +57,7 @@ class GAN(AdversarialModule):
     Play = ImagePlay
     reads: ClassVar[tuple[str, ...]] = ("images",)
     gives_latents: ClassVar[bool] = False  # to the discriminator, beside images
+    paired: ClassVar[bool] = False  # whether fakes have an image that they should be
 
     def __init__(
         self,
@@ -105,6 +106,16 @@ class GAN(AdversarialModule):
         heads = nn.ModuleDict(self.auxiliaries)
         if heads:
             self.heads = heads
+        self._refuse_unpaired()
+
+    def _refuse_unpaired(self) -> None:
+        """Refuse terms that compare an image with the one that it should be, where there is no such image."""
+        for name, part in self.auxiliaries.items():
+            if "pairs" in getattr(part, "needs", ()) and not self.paired:
+                raise ConfigError(
+                    f"auxiliary.{name}: compares an image with the one that it should be, and this model has no pairs; "
+                    "choose a model that is, such as model=pix2pix."
+                )
 
     def _take_penalties(self, penalty: Mapping[str, Any]) -> None:
         """Own the penalties and constraints, with the weights of the former."""

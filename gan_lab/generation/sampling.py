@@ -74,6 +74,22 @@ class Sampler:
             return self.images({k: torch.cat([one[k] for one in firsts]) for k in firsts[0]})
         return torch.cat([self._drawn(seed, range(CHUNK))[:1] for seed in seeds])
 
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """Columns of the data that samples are made of and compared with; none where they are made of numbers."""
+        return tuple(dict.fromkeys((*self.module.sources, *self.module.targets)))
+
+    def of_rows(self, rows: Mapping[str, Tensor], numbers: Sequence[int], **ask: int) -> Tensor:
+        """Images (N, C, H, W) that are made of these rows of the data.
+
+        Args:
+            rows: stored values (N, ...) by column.
+            numbers: of the rows (N,).
+            ask: one answer to a question of the game, for all of them.
+        """
+        asked = {name: [value] for name, value in ask.items()}
+        return self.images(self.module.inputs_of(rows, numbers, ask={**self.ask, **asked}))
+
     def labels(self, start: int, count: int) -> Tensor | None:
         """What the samples from `start` on shall show: classes (count,), or attributes (count, A), or None."""
         indices = range(start, start + count)

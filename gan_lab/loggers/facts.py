@@ -14,6 +14,7 @@ SEVERAL = (
     "penalty",
     "auxiliary",
     "augment",
+    "degrade",
     "metrics",
     "logger",
 )  # groups of which several can be chosen; a command line's choices lack them

@@ -102,6 +102,7 @@ class Metrics:
             if one.extractor_key is not None
         }
         self.about_reals = tuple(reals.images.sentences())
+        self.rows = reals.images
 
     def estimate_seconds(self, sample: Sample) -> dict[str, float]:
         """Time few images and extrapolate to each metric's `num_samples`; computing its value is not in it.
@@ -132,6 +133,14 @@ class Metrics:
             ConfigError: naming the metric and what it needs.
         """
         offered = set(getattr(sample, "offers", ()))
+        columns = getattr(sample, "made_of", ())
+        missing = [name for name in columns if name not in self.rows.columns]
+        if missing:
+            raise ConfigError(
+                f"data: this model makes its samples of {missing[0]}, and {self.rows.name} has none; choose data=pairs "
+                "or data=unpaired."
+            )
+        offered |= {"pairs"} if "images" in columns else {"directions"} if columns else set()
         if _labels(sample, 0, 1) is not None:
             offered.add("labels")
         for one in self.metrics:
@@ -171,7 +180,7 @@ class Metrics:
             one.reset()
         finite: dict[str, Tensor] = {}  # read once: each reading would wait for the device
         with untouched_randomness(self.device), torch.no_grad():
-            for at, count in self._batches(chosen):
+            for at, count in self._batches(chosen, sample):
                 if cancelled():
                     return None
                 self._show(chosen, sample, at, count, finite=finite)
@@ -190,7 +199,7 @@ class Metrics:
         finite: dict[str, Tensor],
     ) -> None:
         """Show a batch to every metric that wants so many samples."""
-        images = sample(at, count)
+        images, beside = self._made(sample, at, count)
         wanted = {one.key: min(count, one.num_samples - at) for one in chosen}
         labels = _labels(sample, at, count) if any(one.needs for one in chosen) else None
         features: dict[Hashable, Tensor] = {}
@@ -210,15 +219,37 @@ class Metrics:
                     images[:own],
                     None if seen is None else seen[:own],
                     None if labels is None else labels[:own],
+                    **beside(own),
                 )
             )
 
     def _through(self, sample: Sample, key: Hashable, count: int) -> Tensor:
-        images = sample(0, count)
+        images, _ = self._made(sample, 0, count)
         return _features(self.extractors[key], images) if key is not None else images
 
-    def _batches(self, chosen: Sequence[Metric]) -> Iterator[tuple[int, int]]:
+    def _made(
+        self, sample: Sample, at: int, count: int
+    ) -> tuple[Tensor, Callable[[int], dict[str, Any]]]:
+        """Samples, and what goes with the first so many of them: the rows of the split that they were made of."""
+        columns = getattr(sample, "made_of", ())
+        if not columns:
+            return sample(at, count), lambda _: {}
+        numbers = list(range(at, at + count))
+        rows = {}
+        for name in columns:
+            values = self.rows.columns[name].values
+            rows[name] = values[torch.tensor(numbers) % len(values)]
+
+        def beside(own: int) -> dict[str, Any]:
+            few = {name: values[:own] for name, values in rows.items()}
+            return {"rows": few, "view": partial(sample.of_rows, few, numbers[:own])}  # type: ignore[attr-defined]
+
+        return sample.of_rows(rows, numbers), beside  # type: ignore[attr-defined]
+
+    def _batches(self, chosen: Sequence[Metric], sample: Sample) -> Iterator[tuple[int, int]]:
         most = max(one.num_samples for one in chosen)
+        if getattr(sample, "made_of", ()):
+            most = min(most, len(self.rows))
         for at in range(0, most, self.batch_size):
             yield at, min(self.batch_size, most - at)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
@@ -73,11 +74,15 @@ class Fakes(NamedTuple):
         images: as the game gives them, float (n, C, H, W) in [-1, 1].
         features: (n, d), float32, of the metric's extractor; None for a metric without one.
         labels: what was asked for, int64 (n,), or float (n, A) for several attributes; None where nothing was asked.
+        rows: stored values (n, ...) by column, of the rows that they were made of; empty where of numbers.
+        view: something else that the model makes of these rows, float (n, C, H, W): `view(direction=1)`.
     """
 
     images: Tensor
     features: Tensor | None
     labels: Tensor | None
+    rows: Mapping[str, Tensor] = MappingProxyType({})
+    view: Callable[..., Tensor] | None = None
 
 
 class Reals:

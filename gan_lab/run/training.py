@@ -178,6 +178,7 @@ class _Stages:
         run.identity["facts"] = plain_facts(parts.source)
         if state is None:
             game.prepare(images)
+            game.keep_rows(images if parts.metrics is None else parts.metrics.rows)
         else:
             restore(game, state, wish=config["resume"])
             run.scores.restore(state.get("evaluation") or {})

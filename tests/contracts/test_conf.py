@@ -55,6 +55,7 @@ PART_GROUPS = (
     "penalty",
     "auxiliary",
     "augment",
+    "degrade",
     "latent",
     "data",
     "metrics",
@@ -114,7 +115,9 @@ def test_model_files_are_short_and_name_a_game(file):
 
 @pytest.mark.parametrize(
     "file",
-    files("model", "loss", "penalty", "auxiliary", "augment", "generator", "discriminator"),
+    files(
+        "model", "loss", "penalty", "auxiliary", "augment", "degrade", "generator", "discriminator"
+    ),
     ids=name_of,
 )
 def test_headers_cite_the_paper(file):
@@ -122,7 +125,9 @@ def test_headers_cite_the_paper(file):
     assert PAPER.search(header), "the header names the paper: arXiv number, or author and year"
 
 
-@pytest.mark.parametrize("group", ["penalty", "auxiliary", "augment", "metrics", "logger"])
+@pytest.mark.parametrize(
+    "group", ["penalty", "auxiliary", "augment", "degrade", "metrics", "logger"]
+)
 def test_parts_of_which_several_are_chosen_have_places_of_their_own(group):
     for name in Groups().choices(group):
         if name == "none":
@@ -167,7 +172,7 @@ def is_part(module: str, class_: type) -> bool:
     if package == "auxiliary":
         sides = any(hasattr(class_, side) for side in SIDES)
         return issubclass(class_, nn.Module) and sides and not has_gaps(class_)
-    if package == "augment":
+    if package in ("augment", "degrade"):
         # What an augmentation is made of takes no random numbers of its own.
         draws = (
             "draw" in inspect.signature(own["forward"]).parameters if "forward" in own else False
@@ -194,6 +199,7 @@ def parts_of_the_library():
             "penalties",
             "auxiliary",
             "augment",
+            "degrade",
             "latents",
             "metrics",
             "data",

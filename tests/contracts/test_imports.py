@@ -32,8 +32,9 @@ ROOMS = {
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
-    "auxiliary": ({"torch"} | TYPING, {"common"}),
+    "auxiliary": ({"torch"} | TYPING, {"common", "perceptual"}),
     "augment": ({"torch"} | TYPING, {"common"}),
+    "degrade": ({"torch"}, {"common"}),
     "data": ({"torch", "numpy"}, set()),
     "data.decoding": (DATA, {"common"}),
     "data.cache": (
@@ -44,7 +45,7 @@ ROOMS = {
     "data.stream": (DATA | LIGHTNING, {"common", "data"}),
     "metrics": (
         {"torch", "torchmetrics", "torch_fidelity", "numpy"},
-        {"common", "process", "storage", "media", "data", "data.cache"},
+        {"common", "process", "storage", "media", "data", "data.cache", "perceptual"},
     ),
     "engine": ({"torch"} | LIGHTNING, {"common"}),
     "games": ({"torch"}, {"common", "engine", "networks", "losses", "penalties", "latents"}),
@@ -183,7 +184,16 @@ def test_no_arrow_goes_up():
 
 
 def test_the_engine_knows_no_game_and_no_part():
-    parts = {"games", "networks", "losses", "penalties", "auxiliary", "augment", "latents"}
+    parts = {
+        "games",
+        "networks",
+        "losses",
+        "penalties",
+        "auxiliary",
+        "augment",
+        "degrade",
+        "latents",
+    }
     for file in files_of("engine"):
         assert not [n for n in imported(file) if room_of(n) in parts], place(file)
 

@@ -95,12 +95,12 @@ def resting(game: Any) -> set[str]:
     return found
 
 
-def _makes(model: str) -> str:
-    """What the samples of this model are."""
+def _kind(model: str) -> str:
+    """What the samples of this model are: images, text, or translations, which are made of images."""
     (file,) = [file for file in files("model") if file.stem == model]
     game = load_target("model", content(file)["model"], kind_of("model"))
     found: str = getattr(game, "makes")  # noqa: B009 - load_target promises a callable only
-    return found
+    return "translations" if getattr(game, "sources", ()) else found
 
 
 def _is_adversarial(model: str) -> bool:
@@ -110,5 +110,6 @@ def _is_adversarial(model: str) -> bool:
     return "loss" in constructor_options(game)
 
 
-MODELS = [n for n in Groups().choices("model") if _makes(n) == "images" and _is_adversarial(n)]
-TEXT_MODELS = [name for name in Groups().choices("model") if _makes(name) == "text"]
+MODELS = [n for n in Groups().choices("model") if _kind(n) == "images" and _is_adversarial(n)]
+TEXT_MODELS = [name for name in Groups().choices("model") if _kind(name) == "text"]
+TRANSLATIONS = [name for name in Groups().choices("model") if _kind(name) == "translations"]

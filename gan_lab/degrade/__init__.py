@@ -1,0 +1,1 @@
+"""What makes the input of a translation from its target: less resolution, less colour, holes."""

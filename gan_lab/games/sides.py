@@ -1,0 +1,128 @@
+"""One discriminator's part of a play that has several: what penalties read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from gan_lab.common.ranges import in_range
+from gan_lab.engine.compiling import differentiable_twice
+from gan_lab.engine.module import AdversarialModule
+from gan_lab.engine.play import Play
+from gan_lab.engine.player import Constraint
+from gan_lab.engine.schedule import schedule
+from gan_lab.engine.step import Term
+from gan_lab.networks.output import DiscriminatorOutput
+
+
+class Side:
+    """Reals and fakes of one kind of images, and their discriminator.
+
+    Args:
+        play: of all kinds.
+        kind: of this one, which stands in the purpose of every draw.
+        judge: the discriminator.
+        real: (N, C, H, W).
+        fake: (N, C, H, W), without a graph.
+    """
+
+    real_labels = None
+    fake_labels = None
+
+    def __init__(self, play: Play, kind: str, judge: nn.Module, real: Tensor, fake: Tensor) -> None:
+        self.play, self.kind, self.judge, self.game = play, kind, judge, play.game
+        self.size = play.size
+        self.real = self._leaf("real", real)
+        self.fake = self._leaf("fake", fake.detach())
+
+    @property
+    def all_real(self) -> Tensor:
+        """Reals of the whole batch."""
+        return self.play.whole[f"images_{self.kind}"]
+
+    @cached_property
+    def on_real(self) -> DiscriminatorOutput:
+        """The discriminator on the reals."""
+        return self._judged("real", self.real)
+
+    @cached_property
+    def on_fake(self) -> DiscriminatorOutput:
+        """The discriminator on the fakes."""
+        return self._judged("fake", self.fake)
+
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """The discriminator on any other images; differentiable twice."""
+        del labels
+        return cast(DiscriminatorOutput, differentiable_twice(self.judge, images))
+
+    def uniform(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Numbers uniform in [0, 1)."""
+        return self.play.uniform(f"{purpose}/{self.kind}", shape)
+
+    def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers."""
+        return self.play.normal(f"{purpose}/{self.kind}", shape)
+
+    def note(self, name: str, value: Tensor) -> None:
+        """Note a number for a term's `commit`."""
+        self.play.note(name, value)
+
+    def _leaf(self, name: str, tensor: Tensor) -> Tensor:
+        return tensor.detach().requires_grad_() if self.play.wants_gradient(name) else tensor
+
+    def _judged(self, name: str, images: Tensor) -> DiscriminatorOutput:
+        if self.play.wants_gradient(name):
+            return cast(DiscriminatorOutput, differentiable_twice(self.judge, images))
+        return cast(DiscriminatorOutput, self.judge(images))
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Penalties of discriminators with their weights, and constraints.
+
+    Attributes:
+        parts: penalties by name.
+        constraints: projections of weights.
+    """
+
+    parts: Mapping[str, Any]
+    constraints: Sequence[Constraint]
+
+    def terms(self, taken: Callable[[Any], Callable[[Any], Tensor]]) -> dict[str, tuple[Term, int]]:
+        """Terms with their intervals, where `taken` says how a penalty is taken of a play."""
+        return {
+            name: (
+                Term(
+                    taken(part),
+                    schedule(part.weight, f"penalty.{name}.weight"),
+                    frozenset(part.differentiates),
+                ),
+                part.every,
+            )
+            for name, part in self.parts.items()
+        }
+
+
+def owned_penalties(game: AdversarialModule, penalty: Mapping[str, Any]) -> Penalties:
+    """Divide a group into penalties and constraints, and let the game own their states."""
+    game.keep({f"penalty_{name}": part for name, part in penalty.items()})
+    found = {name: part for name, part in penalty.items() if not hasattr(part, "project")}
+    for name, part in found.items():
+        weight = schedule(part.weight, f"penalty.{name}.weight")
+        in_range(f"penalty.{name}.weight", min(weight.ends()), low=0)
+    constraints = [cast(Constraint, part) for part in penalty.values() if hasattr(part, "project")]
+    return Penalties(found, constraints)
+
+
+def of_both(penalty: Any) -> Callable[[Any], Tensor]:
+    """A penalty of a play with sides: the sum over them."""
+
+    def taken(play: Any) -> Tensor:
+        first, *others = (penalty(side) for side in play.sides.values())
+        return sum(others, start=first)
+
+    return taken

@@ -1,0 +1,118 @@
+"""What games from image to image share: kept sources, their samples, and the pictures that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_lab.common.ranges import in_range
+from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
+from gan_lab.engine.module import AdversarialModule
+
+COLUMNS = 6  # images in a row of a picture, at least: sources beside what was made of them
+
+
+class Translation(AdversarialModule):
+    """Base of games whose samples are made of images.
+
+    Some rows of the split that metrics look at are kept with the run. Its grids show them over and over, and samples
+    are made of them where no images are at hand.
+
+    Attributes:
+        sources: columns of the data that samples are made of.
+        targets: columns that samples are compared with; may be empty.
+        views: what can be shown of a sample, in the order of a picture's columns.
+        shown: the view that a sample is, unless somebody asks for another.
+    """
+
+    sources: ClassVar[tuple[str, ...]] = ()
+    targets: ClassVar[tuple[str, ...]] = ()
+    views: ClassVar[tuple[str, ...]] = ("source", "translated")
+    shown: ClassVar[str] = "translated"
+    latent_dim = 0  # a sample is made of an image
+
+    def keep_places(self, kept: int, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Make room for rows of these columns, each of a shape (C, H, W)."""
+        in_range("kept", kept, low=1)
+        self.kept = kept
+        for column, shape in shapes.items():
+            self.register_buffer(f"kept_{column}", torch.zeros(kept, *shape, dtype=torch.uint8))
+
+    def keep_rows(self, data: Any) -> None:
+        """Keep rows, evenly spread over a split, that grids show.
+
+        Args:
+            data: a table with the game's columns.
+        """
+        for column in dict.fromkeys((*self.sources, *self.targets)):
+            images, room = data.columns[column].values, getattr(self, f"kept_{column}")
+            rows = torch.arange(self.kept) * len(images) // self.kept
+            room.copy_(images[rows])
+
+    def questions(self) -> Mapping[str, Sequence[str]]:
+        """What is shown of a sample."""
+        return {"view": self.views}
+
+    def picture(self, count: int) -> Shown:
+        """All views of a kept row beside each other, several rows in a line."""
+        views = len(self.views)
+        groups = max(COLUMNS // views, 1)
+        lines = max(round(count / (groups * views)), 1)
+        shown = min(lines * groups, self.kept)
+        ask = {
+            "view": [view for _ in range(shown) for view in range(views)],
+            "latents": [row for row in range(shown) for _ in range(views)],
+        }
+        return Shown(shown * views, groups * views, ask)
+
+    def inputs(self, indices: Sequence[int], *, seed: int, ask: Ask = NOTHING) -> dict[str, Tensor]:
+        """Kept rows in turn, from that of the seed's number on, and what is asked of each."""
+        wanted = asked(ask, "latents", indices) or indices
+        rows = torch.tensor([(row + seed) % self.kept for row in wanted])
+        columns = dict.fromkeys((*self.sources, *self.targets))
+        kept = {name: getattr(self, f"kept_{name}").cpu()[rows] for name in columns}
+        return self.inputs_of(kept, wanted, indices=indices, ask=ask)
+
+    def inputs_of(
+        self,
+        rows: Mapping[str, Tensor],
+        numbers: Sequence[int],
+        *,
+        indices: Sequence[int] | None = None,
+        ask: Ask = NOTHING,
+        **how: Any,
+    ) -> dict[str, Tensor]:
+        """What samples are made of, where they are made of these rows of the data.
+
+        Args:
+            rows: uint8 (N, C, H, W) by column.
+            numbers: of the rows (N,), on which everything that is drawn for them depends.
+            indices: of the samples, by which `ask` is read; those of the rows by default.
+            ask: values by name of `questions`.
+            how: nothing more.
+
+        Returns:
+            Float images in [-1, 1] by column, and for each question int64 (N,).
+        """
+        del how
+        found = {name: values.float() / 127.5 - 1 for name, values in rows.items()}
+        places = list(numbers if indices is None else indices)
+        for name, values in self.questions().items():
+            usual = self.usual(name, values)
+            found[name] = torch.tensor(asked(ask, name, places) or [usual] * len(places))
+        return found
+
+    def usual(self, question: str, values: Sequence[str]) -> int:
+        """The answer to a question that nobody asked."""
+        return list(values).index(self.shown) if question == "view" else 0
+
+
+def as_large(images: Tensor, side: Sequence[int]) -> Tensor:
+    """Images (N, C, h, w) enlarged to (H, W) by repeating pixels, with three colours at most."""
+    if tuple(images.shape[2:]) != tuple(side):
+        images = F.interpolate(images, size=tuple(side), mode="nearest")
+    return images[:, :3] if images.shape[1] > 3 else images

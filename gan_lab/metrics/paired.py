@@ -1,0 +1,114 @@
+"""How near translations come to what they should be, pair by pair, on a held-out split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+
+from gan_lab.media.images import to_uint8
+from gan_lab.metrics.score import Metric, about_images
+from gan_lab.metrics.views import Fakes, Reals
+from gan_lab.perceptual.distance import PerceptualDistance
+
+BATCH = 32  # pairs at once, where the data is compared with itself
+
+
+class Paired(Metric):
+    """The mean distance of pixels from the true image; lower is better. PSNR, SSIM and a perceptual distance beside.
+
+    The protocol tells what two answers without any learning get: the source itself, and the mean of all true images of
+    the training split. A model that learned something is nearer than both.
+
+    Args:
+        every_kimg: evaluate when so many thousand training images were seen; 0 for the end only.
+        num_samples: pairs of the split, at most.
+    """
+
+    key = "metric/l1"
+    needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    beside: ClassVar[tuple[str, ...]] = ("metric/psnr", "metric/ssim", "metric/perceptual")
+
+    def __init__(self, *, every_kimg: float = 10, num_samples: int = 500) -> None:
+        super().__init__(every_kimg=every_kimg, num_samples=num_samples)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The distance of pixels, then what is measured beside."""
+        return (self.key, *self.beside)
+
+    def look_at(self, reals: Reals) -> None:
+        """Open the perceptual network, and measure the answers without learning."""
+        self.device = reals.device
+        self.distance = PerceptualDistance().to(reals.device)
+        self.protocol = {
+            **about_images(reals, len(reals.images)),
+            "num_samples": min(self.num_samples, len(reals.images)),
+            "pixels": "uint8, rounded and clamped, as [0, 1]",
+            "perceptual": self.distance.name,
+            "perceptual_sha256": self.distance.sha256,
+            **self._without_learning(reals),
+        }
+
+    def _without_learning(self, reals: Reals) -> dict[str, float]:
+        """L1 and SSIM of the source and of the mean true image, by name."""
+        true = reals.images.images[: self.num_samples]
+        train = reals.source.load(reals.source.splits[0]).images
+        mean = torch.zeros(train.shape[1:], dtype=torch.float64)
+        for part in train.split(BATCH):
+            mean += part.double().sum(dim=0)
+        answers = {"mean_image": (mean / len(train)).round().byte().expand_as(true)}
+        partner = reals.images.columns.get("partner")
+        if partner is not None and partner.values.shape == reals.images.images.shape:
+            answers["source"] = partner.values[: self.num_samples]
+        return {
+            f"{measure}_of_the_{name}": value
+            for name, answer in answers.items()
+            for measure, value in self._measured(answer, true).items()
+        }
+
+    def _measured(self, answer: Tensor, true: Tensor) -> Mapping[str, float]:
+        found = [
+            self._compared(*(one.to(self.device).float() / 255 for one in (own, other)))
+            for own, other in zip(answer.split(BATCH), true.split(BATCH), strict=True)
+        ]
+        whole = {key: torch.cat([part[key] for part in found]).double().mean() for key in found[0]}
+        return {
+            key.removeprefix("metric/"): float(whole[key]) for key in ("metric/l1", "metric/ssim")
+        }
+
+    def _compared(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
+        """Each measure (N,) of images (N, C, H, W) in [0, 1]."""
+        each: dict[str, Any] = {"data_range": 1.0, "reduction": "none"}
+        ssim = structural_similarity_index_measure(made, true, **each)
+        psnr = peak_signal_noise_ratio(made, true, dim=(1, 2, 3), **each)
+        return {
+            "metric/l1": (made - true).abs().mean(dim=(1, 2, 3)),
+            "metric/psnr": torch.as_tensor(psnr),
+            "metric/ssim": torch.as_tensor(ssim).reshape(len(made)),
+        }
+
+    def reset(self) -> None:
+        """Forget the fakes."""
+        self.seen: list[dict[str, Tensor]] = []
+
+    def add(self, fakes: Fakes) -> None:
+        """Compare with the true images of the same rows."""
+        true = fakes.rows["images"].to(self.device).float()
+        made = to_uint8(fakes.images).float()
+        found = self._compared(made / 255, true / 255)
+        found["metric/perceptual"] = self.distance(made / 127.5 - 1, true / 127.5 - 1)
+        self.seen.append(found)
+
+    def compute(self) -> dict[str, float]:
+        """Means over all pairs."""
+        return {
+            key: float(torch.cat([one[key] for one in self.seen]).double().mean())
+            for key in self.keys
+        }

@@ -1,0 +1,87 @@
+"""The residual generator of CycleGAN, arXiv:1703.10593, appendix 7.2, after arXiv:1603.08155."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan_lab.common.ranges import in_range
+from gan_lab.networks.layers.planes import plane_norm
+
+
+class TranslationBlock(nn.Module):
+    """x + F(x), two convolutions of 3 x 3 with reflected borders.
+
+    Args:
+        width: channels.
+        norm: of planes.
+    """
+
+    def __init__(self, width: int, norm: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), plane_norm(norm, width), nn.ReLU(),
+            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), plane_norm(norm, width),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map planes (N, width, H, W) to the same shape."""
+        return x + self.layers(x)
+
+
+class ResidualTranslator(nn.Module):
+    """Images to images of the same size: halved twice, changed in residual blocks, doubled twice.
+
+    Args:
+        channels: of the images that are made.
+        source_channels: of the images that are translated; None is as many.
+        width: channels of the first layer, >= 1.
+        blocks: residual blocks, >= 0; the paper has 6 for 128 pixels and 9 for 256.
+        halvings: >= 0; the image's side must be a multiple of 2 to this power.
+        norm: of planes: instance, batch or none.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        source_channels: int | None = None,
+        width: int = 64,
+        blocks: int = 9,
+        halvings: int = 2,
+        norm: str = "instance",
+    ) -> None:
+        super().__init__()
+        in_range("width", width, low=1)
+        in_range("blocks", blocks, low=0)
+        in_range("halvings", halvings, low=0)
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3), nn.Conv2d(source_channels or channels, width, 7),
+            plane_norm(norm, width), nn.ReLU(),
+        ]  # fmt: skip
+        for _ in range(halvings):
+            layers += [
+                nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+                plane_norm(norm, 2 * width),
+                nn.ReLU(),
+            ]
+            width *= 2
+        layers += [TranslationBlock(width, norm) for _ in range(blocks)]
+        self.halvings = halvings
+        self.encoder = nn.Sequential(*layers)
+        layers = []
+        for _ in range(halvings):
+            layers += [
+                nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1),
+                plane_norm(norm, width // 2), nn.ReLU(),
+            ]  # fmt: skip
+            width //= 2
+        self.decoder = nn.Sequential(
+            *layers, nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh()
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, source_channels, H, W) in [-1, 1] to images (N, channels, H, W) in [-1, 1]."""
+        return self.decoder(self.encoder(images))

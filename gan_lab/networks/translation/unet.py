@@ -1,0 +1,99 @@
+"""The U-Net generator of pix2pix, arXiv:1611.07004, section 3.2.1 and appendix 6.1.1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.common.errors import ConfigError
+from gan_lab.common.ranges import in_range
+from gan_lab.networks.layers.planes import plane_norm
+
+WIDEST = 8  # times the width: where channels stop growing
+DROPPED = 3  # innermost layers of the decoder that have dropout
+
+
+class UNetGenerator(nn.Module):
+    """Halves an image down to a single place, and doubles it again beside what it was on the way down.
+
+    Args:
+        resolution: side of the images, a power of 2 >= 4.
+        channels: of the images that are made.
+        source_channels: of the images that are translated; None is as many.
+        width: channels of the first layer, >= 1; each further one has twice as many, up to 8 times.
+        depth: halvings, >= 2; None goes down to one place.
+        dropout: of the decoder's three innermost layers, in [0, 1); the noise of pix2pix in training.
+        norm: of planes: instance, batch or none.
+
+    Raises:
+        ConfigError: where the resolution cannot be halved so often.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        source_channels: int | None = None,
+        width: int = 64,
+        depth: int | None = None,
+        dropout: float = 0.5,
+        norm: str = "instance",
+    ) -> None:
+        super().__init__()
+        in_range("width", width, low=1)
+        in_range("dropout", dropout, low=0, below=1)
+        depth = resolution.bit_length() - 1 if depth is None else depth
+        in_range("depth", depth, low=2)
+        if resolution % (1 << depth):
+            raise ConfigError(
+                f"data.resolution={resolution}: this U-Net halves it {depth} times; set generator.depth to "
+                "fewer, or a resolution that is a power of 2."
+            )
+        widths = [min(width << level, WIDEST * width) for level in range(depth)]
+        inner = resolution >> depth  # instance norm of a single place would be zero
+        self.down = nn.ModuleList()
+        inputs = source_channels or channels
+        for level, outputs in enumerate(widths):
+            bare = level in (0, depth - 1) and (level == 0 or inner == 1)
+            self.down.append(
+                _halving(inputs, outputs, norm="none" if bare else norm, first=level == 0)
+            )
+            inputs = outputs
+        self.up = nn.ModuleList()
+        for level in range(depth - 1, 0, -1):
+            drop = dropout if depth - 1 - level < DROPPED else 0.0
+            self.up.append(_doubling(inputs, widths[level - 1], norm=norm, dropout=drop))
+            inputs = 2 * widths[level - 1]
+        self.last = nn.Sequential(
+            nn.ReLU(), nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), nn.Tanh()
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, source_channels, H, W) in [-1, 1] to images (N, channels, H, W) in [-1, 1]."""
+        seen = []
+        x = images
+        for layer in self.down:
+            x = layer(x)
+            seen.append(x)
+        seen.pop()
+        for layer in self.up:
+            x = torch.cat([layer(x), seen.pop()], dim=1)
+        return self.last(x)
+
+
+def _halving(inputs: int, outputs: int, *, norm: str, first: bool) -> nn.Sequential:
+    """Leaky ReLU, but for the first; a convolution with a stride of 2; normalisation."""
+    layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
+    layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1))
+    return nn.Sequential(*layers, plane_norm(norm, outputs))
+
+
+def _doubling(inputs: int, outputs: int, *, norm: str, dropout: float) -> nn.Sequential:
+    """ReLU, a transposed convolution with a stride of 2, normalisation, dropout."""
+    layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
+    drop = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(*layers, plane_norm(norm, outputs), *drop)

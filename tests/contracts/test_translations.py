@@ -1,0 +1,195 @@
+"""Every model from image to image: with every loss it trains, it resumes, is recorded, and makes its samples."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gan_lab.common.errors import ConfigError
+from gan_lab.config.groups import Groups
+from gan_lab.generation.sampling import Sampler
+from tests.conftest import batches, differing, play_rounds, weights
+from tests.contracts.walk import PENALTIES, TRANSLATIONS, built
+from tests.test_captured import same, steps_replayed, taped
+
+SIDE, BATCH = 32, 4
+TINY = (f"data.resolution={SIDE}", "samples.num=6", "precision=32-true", f"data.batch_size={BATCH}")
+TINY_SR = (
+    "data=cifar10",
+    "generator.blocks=1",
+    "discriminator.layers=1",
+    "model.pixel_kimg=0",
+    "generator.norm=none",
+)
+SMALL = {
+    "srgan": TINY_SR,
+    "esrgan": (*TINY_SR, "generator.growth=4"),
+    "pix2pix": ("discriminator.layers=1", "generator.dropout=0.5"),
+    "cyclegan": (
+        "generator_ab.width=4", "generator_ba.width=4", "generator_ab.blocks=1", "generator_ba.blocks=1",
+        "discriminator_a.width=4", "discriminator_b.width=4", "discriminator_a.layers=1", "discriminator_b.layers=1",
+        "model.pool=6",
+    ),
+}  # fmt: skip
+EACH = pytest.mark.parametrize("model", TRANSLATIONS)
+LOSSES = [
+    loss for loss in Groups().choices("loss") if loss not in ("began", "energy")
+]  # of autoencoders
+
+
+def made(model, *overrides):
+    """The game, tiny."""
+    return built(f"model={model}", *TINY, *SMALL.get(model, ()), *overrides).game
+
+
+def rows(game):
+    """Batches of noise with the columns that a game reads."""
+    streams = [batches(BATCH, 3, SIDE, seed=seed) for seed in range(len(game.reads))]
+    for several in zip(*streams, strict=True):
+        yield {name: one["images"] for name, one in zip(game.reads, several, strict=True)}
+
+
+class Table:
+    """A split of noise, as games keep rows of it."""
+
+    def __init__(self, game):
+        drawn = torch.Generator().manual_seed(5)
+        shape = (9, 3, SIDE, SIDE)
+        self.columns = {
+            name: type(
+                "Column",
+                (),
+                {"values": torch.randint(256, shape, dtype=torch.uint8, generator=drawn)},
+            )
+            for name in {*game.sources, *game.targets}
+        }
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@EACH
+def test_it_trains_and_logs_with_every_loss(model, loss):
+    game = made(model, f"loss={loss}")
+    before = {name: value.clone() for name, value in game.named_parameters()}
+    play_rounds(game, rows(game), 2)
+    still = {name for name, value in game.named_parameters() if torch.equal(value, before[name])}
+    assert not any(name.startswith("generator") for name in still)
+    values = game.read_meter()
+    assert {
+        f"loss/{step.player}/{term}" for step in game.steps() for term in step.terms
+    } <= values.keys()
+    assert all(math.isfinite(value) for value in values.values()), values
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@EACH
+def test_it_trains_with_every_penalty_of_a_discriminator(model, penalty):
+    if (
+        built("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]")
+        .game.players()[0]
+        .constraints
+    ):
+        penalty = "weight_clipping"
+    game = made(model, f"penalty=[{penalty}]")
+    play_rounds(game, rows(game), 2)
+    assert all(math.isfinite(value) for value in game.read_meter().values())
+
+
+@EACH
+def test_a_resume_is_exact(model):
+    whole = made(model)
+    stream = rows(whole)
+    play_rounds(whole, stream, 6)
+    first, second = made(model), made(model)
+    stream = rows(first)
+    play_rounds(first, stream, 3)
+    second.restore(copy.deepcopy(first.snapshot()))
+    play_rounds(second, stream, 3)
+    assert differing(weights(whole), weights(second)) == set()
+
+
+@EACH
+def test_a_batch_in_parts_does_the_same(model):
+    quiet = ("generator.dropout=0",) if model == "pix2pix" else ()
+    one, two = made(model, *quiet), made(model, "accumulate=2", *quiet)
+    for game in (one, two):
+        play_rounds(game, rows(game), 3)
+    for name, value in weights(one).items():
+        assert_close(weights(two)[name], value, rtol=5e-3, atol=2e-4, msg=name)
+
+
+@EACH
+def test_recorded_steps_do_the_same(model):
+    quiet = ("generator.dropout=0",) if model == "pix2pix" else ()
+    eager, captured = made(model, *quiet), taped(made(model, *quiet))
+    for game in (eager, captured):
+        play_rounds(game, rows(game), 10)
+    assert not any("not captured" in text for text in captured.said)
+    assert {step.name for step in eager.phase.steps} <= steps_replayed(captured)
+    same(eager, captured)
+
+
+@EACH
+def test_samples_are_made_of_kept_rows_and_of_any_others(model):
+    game = made(model)
+    table = Table(game)
+    game.keep_rows(table)
+    shown = game.picture(12)
+    sampler = Sampler(game, game.averaged_networks(), ask=shown.ask)
+    images = sampler(0, shown.count)
+    assert images.shape == (shown.count, 3, SIDE, SIDE)
+    assert images.abs().max() <= 1
+    assert_close(torch.cat([sampler(0, 2), sampler(2, 3)]), images[:5], rtol=0, atol=1e-5)
+    kept = getattr(game, f"kept_{next(iter(game.sources))}")[0].float() / 127.5 - 1
+    if model in ("pix2pix", "cyclegan"):  # others degrade it first
+        assert_close(images[0], kept, rtol=0, atol=1e-6)
+
+    plain = Sampler(game, game.averaged_networks())
+    numbers = list(range(4))
+    others = {name: table.columns[name].values[:4] for name in plain.made_of}
+    whole = plain.of_rows(others, numbers)
+    parts = [
+        plain.of_rows(
+            {name: values[at : at + 2] for name, values in others.items()}, numbers[at : at + 2]
+        )
+        for at in (0, 2)
+    ]
+    assert_close(torch.cat(parts), whole, rtol=0, atol=1e-5)
+    assert (whole - images[: len(whole)]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("chain", ["grey", "holes", "blur,noise"])
+def test_pairs_are_made_of_images_by_a_chain_of_degradations(chain):
+    masked = ["generator.source_channels=4", "discriminator.source_channels=4"]
+    game = made(
+        "pix2pix", "data=cifar10", f"degrade=[{chain}]", *(masked if chain == "holes" else ())
+    )
+    assert game.reads == ("images",)
+    play_rounds(game, rows(game), 2)
+    game.keep_rows(Table(game))
+    found = Sampler(game, game.averaged_networks(), ask=game.picture(6).ask)(0, 6)
+    assert found.shape == (6, 3, SIDE, SIDE)
+
+
+def test_pixels_alone_come_before_the_game():
+    game = made("srgan", "model.pixel_kimg=0.008")
+    stream = rows(game)
+    discriminator = {name: value.clone() for name, value in game.discriminator.named_parameters()}
+    play_rounds(game, stream, 2)
+    values = game.read_meter()
+    assert {"loss/generator/pixel", "loss/generator/perceptual"} <= values.keys()
+    assert "loss/generator/adversarial" not in values
+    assert all(
+        torch.equal(value, discriminator[name])
+        for name, value in game.discriminator.named_parameters()
+    )
+    play_rounds(game, stream, 1)
+    assert "loss/generator/adversarial" in game.read_meter()
+
+
+def test_a_term_of_pairs_without_pairs_says_so():
+    with pytest.raises(ConfigError, match=r"auxiliary\.pixel: compares an image with the one"):
+        built("model=dcgan", "auxiliary=[pixel]")
