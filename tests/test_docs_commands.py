@@ -84,8 +84,20 @@ def stand_ins(tmp_path_factory):
         picture = Image.fromarray(draw.integers(0, 256, (218, 178, 3), dtype=np.uint8))
         picture.save(faces / f"{number:06}.jpg")
         picture.save(place / "photos" / f"{number}.png")
+    _save_translations(place, draw)
     _save_drawn_inception(place / "inception.pth")
     return place
+
+
+def _save_translations(place, draw):
+    """Pictures of pairs, and folders of two kinds of images."""
+    folders = [place / "pairs" / split for split in ("train", "test")]
+    folders += [place / "unpaired" / f"{split}{kind}" for split in ("train", "test") for kind in "AB"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number in range(6):
+            pixels = draw.integers(0, 256, (32, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
 def _save_drawn_inception(path):
@@ -196,9 +208,13 @@ class Reader:
         self.runs += 1
         faces = {"data=celeba", "experiment=faces", "experiment=faces_wgan"} & set(arguments)
         photos = "celeba" if faces else "photos"
+        for own in ("pairs", "unpaired"):
+            photos = own if f"data.root=my/{own}" in arguments else photos
         arguments = [
             re.sub(r"^data\.root=.*", f"data.root={self.stand_ins / photos}", a) for a in arguments
         ]
+        if "model=cyclegan" in arguments:
+            arguments += ["experiment=translate_small", "max_kimg=null"]
         if (self.here / "conf").exists() and not any("--config-dir" in a for a in arguments):
             arguments.append(f"--config-dir={self.here / 'conf'}")  # files that the page has shown
         tiny = [t for t in TINY if t != "logger=none" or not any("logger=" in a for a in arguments)]

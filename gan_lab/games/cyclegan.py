@@ -53,8 +53,8 @@ class CyclePlay(Play):
         found = {}
         for kind in KINDS:
             fakes = self.carried(f"fake_{kind}")
-            if (pool := self.game.pools.get(kind)) is not None and self.step.every == 1:
-                fakes = pool(fakes, self.uniform(f"pool_{kind}", (self.size, 2)))
+            if kind in self.game.pools and self.step.every == 1:
+                fakes = self.game.pools[kind](fakes, self.uniform(f"pool_{kind}", (self.size, 2)))
             judge = getattr(self.game, f"discriminator_{kind}")
             found[kind] = Side(self, kind, judge, self.batch[f"images_{kind}"], fakes)
         return found

@@ -13,10 +13,25 @@ from gan_lab.common.ranges import in_range
 from gan_lab.engine.compiling import differentiable_twice
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.play import Play
-from gan_lab.engine.player import Constraint
+from gan_lab.engine.player import Constraint, PlayerSpec
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Term
 from gan_lab.networks.output import DiscriminatorOutput
+
+
+@dataclass(frozen=True)
+class OneJudge:
+    """A game as a penalty sees it that is taken of one discriminator.
+
+    Attributes:
+        judge: the discriminator.
+    """
+
+    judge: nn.Module
+
+    def players(self) -> Sequence[PlayerSpec]:
+        """The discriminator alone."""
+        return [PlayerSpec("discriminator", "discriminator", {"discriminator": self.judge})]
 
 
 class Side:
@@ -34,7 +49,8 @@ class Side:
     fake_labels = None
 
     def __init__(self, play: Play, kind: str, judge: nn.Module, real: Tensor, fake: Tensor) -> None:
-        self.play, self.kind, self.judge, self.game = play, kind, judge, play.game
+        self.play, self.kind, self.judge = play, kind, judge
+        self.game = OneJudge(judge)
         self.size = play.size
         self.real = self._leaf("real", real)
         self.fake = self._leaf("fake", fake.detach())
@@ -47,12 +63,12 @@ class Side:
     @cached_property
     def on_real(self) -> DiscriminatorOutput:
         """The discriminator on the reals."""
-        return self._judged("real", self.real)
+        return self.judge_as("real", self.real, twice=self.play.wants_gradient("real"))
 
     @cached_property
     def on_fake(self) -> DiscriminatorOutput:
         """The discriminator on the fakes."""
-        return self._judged("fake", self.fake)
+        return self.judge_as("fake", self.fake, twice=self.play.wants_gradient("fake"))
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """The discriminator on any other images; differentiable twice."""
@@ -74,8 +90,10 @@ class Side:
     def _leaf(self, name: str, tensor: Tensor) -> Tensor:
         return tensor.detach().requires_grad_() if self.play.wants_gradient(name) else tensor
 
-    def _judged(self, name: str, images: Tensor) -> DiscriminatorOutput:
-        if self.play.wants_gradient(name):
+    def judge_as(self, of: str, images: Tensor, *, twice: bool = False) -> DiscriminatorOutput:
+        """The discriminator on images in the place of the reals or the fakes."""
+        del of
+        if twice:
             return cast(DiscriminatorOutput, differentiable_twice(self.judge, images))
         return cast(DiscriminatorOutput, self.judge(images))
 

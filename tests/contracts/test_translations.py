@@ -86,7 +86,11 @@ def test_it_trains_and_logs_with_every_loss(model, loss):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @EACH
-def test_it_trains_with_every_penalty_of_a_discriminator(model, penalty):
+def test_it_trains_with_every_penalty(model, penalty):
+    if (model, penalty) == ("cyclegan", "orthogonal"):  # the generator's, of which this game has two
+        with pytest.raises(ConfigError, match="but this model's players are discriminator"):
+            made(model, f"penalty=[{penalty}]")
+        return
     if (
         built("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]")
         .game.players()[0]

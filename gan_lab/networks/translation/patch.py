@@ -94,11 +94,12 @@ def receptive_field(layers: int) -> int:
 
 def _judge(inputs: int, *, layers: int, width: int, norm: str) -> tuple[nn.Module, nn.Module]:
     """What makes features, and what makes logits of them."""
+    bias = norm == "none"  # a mean that is taken off again
     if layers == 0:  # the pixel discriminator
         features: list[nn.Module] = [
             nn.Conv2d(inputs, width, 1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 1),
+            nn.Conv2d(width, 2 * width, 1, bias=bias),
         ]
         features += [plane_norm(norm, 2 * width), nn.LeakyReLU(0.2)]
         return nn.Sequential(*features), nn.Conv2d(2 * width, 1, 1)
@@ -107,7 +108,7 @@ def _judge(inputs: int, *, layers: int, width: int, norm: str) -> tuple[nn.Modul
     for level in range(1, layers + 1):
         after, stride = min(width << level, WIDEST * width), 1 if level == layers else 2
         found += [
-            nn.Conv2d(before, after, 4, stride=stride, padding=1),
+            nn.Conv2d(before, after, 4, stride=stride, padding=1, bias=bias),
             plane_norm(norm, after),
             nn.LeakyReLU(0.2),
         ]

@@ -18,9 +18,10 @@ class TranslationBlock(nn.Module):
 
     def __init__(self, width: int, norm: str) -> None:
         super().__init__()
+        bias = norm == "none"  # a mean that is taken off again
         self.layers = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), plane_norm(norm, width), nn.ReLU(),
-            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), plane_norm(norm, width),
+            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=bias), plane_norm(norm, width), nn.ReLU(),
+            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=bias), plane_norm(norm, width),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,13 +55,14 @@ class ResidualTranslator(nn.Module):
         in_range("width", width, low=1)
         in_range("blocks", blocks, low=0)
         in_range("halvings", halvings, low=0)
+        bias = norm == "none"
         layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3), nn.Conv2d(source_channels or channels, width, 7),
+            nn.ReflectionPad2d(3), nn.Conv2d(source_channels or channels, width, 7, bias=bias),
             plane_norm(norm, width), nn.ReLU(),
         ]  # fmt: skip
         for _ in range(halvings):
             layers += [
-                nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+                nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias),
                 plane_norm(norm, 2 * width),
                 nn.ReLU(),
             ]
@@ -71,7 +73,9 @@ class ResidualTranslator(nn.Module):
         layers = []
         for _ in range(halvings):
             layers += [
-                nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1),
+                nn.ConvTranspose2d(
+                    width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
+                ),
                 plane_norm(norm, width // 2), nn.ReLU(),
             ]  # fmt: skip
             width //= 2

@@ -40,9 +40,10 @@ class SRBlock(nn.Module):
 
     def __init__(self, width: int, norm: str) -> None:
         super().__init__()
+        bias = norm == "none"  # a mean that is taken off again
         self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1), plane_norm(norm, width), nn.PReLU(),
-            nn.Conv2d(width, width, 3, padding=1), plane_norm(norm, width),
+            nn.Conv2d(width, width, 3, padding=1, bias=bias), plane_norm(norm, width), nn.PReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=bias), plane_norm(norm, width),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:

@@ -88,12 +88,13 @@ class UNetGenerator(nn.Module):
 def _halving(inputs: int, outputs: int, *, norm: str, first: bool) -> nn.Sequential:
     """Leaky ReLU, but for the first; a convolution with a stride of 2; normalisation."""
     layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
-    layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1))
+    layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm == "none"))
     return nn.Sequential(*layers, plane_norm(norm, outputs))
 
 
 def _doubling(inputs: int, outputs: int, *, norm: str, dropout: float) -> nn.Sequential:
     """ReLU, a transposed convolution with a stride of 2, normalisation, dropout."""
-    layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
+    bias = norm == "none"  # a mean that is taken off again
+    layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
     drop = [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(*layers, plane_norm(norm, outputs), *drop)
