@@ -92,7 +92,9 @@ def stand_ins(tmp_path_factory):
 def _save_translations(place, draw):
     """Pictures of pairs, and folders of two kinds of images."""
     folders = [place / "pairs" / split for split in ("train", "test")]
-    folders += [place / "unpaired" / f"{split}{kind}" for split in ("train", "test") for kind in "AB"]
+    folders += [
+        place / "unpaired" / f"{split}{kind}" for split in ("train", "test") for kind in "AB"
+    ]
     for folder in folders:
         folder.mkdir(parents=True)
         for number in range(6):

@@ -87,7 +87,10 @@ def test_it_trains_and_logs_with_every_loss(model, loss):
 @pytest.mark.parametrize("penalty", PENALTIES)
 @EACH
 def test_it_trains_with_every_penalty(model, penalty):
-    if (model, penalty) == ("cyclegan", "orthogonal"):  # the generator's, of which this game has two
+    if (model, penalty) == (
+        "cyclegan",
+        "orthogonal",
+    ):  # the generator's, of which this game has two
         with pytest.raises(ConfigError, match="but this model's players are discriminator"):
             made(model, f"penalty=[{penalty}]")
         return
