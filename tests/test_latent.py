@@ -99,6 +99,21 @@ def test_projections_come_with_their_points_and_a_walk_goes_between_them(run, ca
         assert 1 < moving.n_frames <= 5
 
 
+def test_styles_have_a_space_of_their_own(tmp_path, capsys):
+    run = tmp_path / "styled"
+    tiny = [*TINY, "data.resolution=16", "generator.style_dim=8", "generator.mapping_layers=2"]
+    assert main([*tiny, "model=stylegan2", f"hydra.run.dir={run}"]) == 0
+    space = space_of(gan_lab.load(run))
+    assert (space.name, space.dim) == ("w", 8)
+    points = space.points(space.model.latents(3))
+    assert torch.allclose(space.draw(points).clamp(-1, 1), space.model.sample(3), atol=1e-5)
+    found = directions(space, 3)
+    assert torch.allclose(found @ found.T, torch.eye(3), atol=1e-5)
+    for do in ("mixing", "truncation", "directions"):
+        assert latent.main([f"run={run}", f"do={do}", "seeds=0,1", "mix_seeds=5-7", "count=2"]) == 0
+    assert "Layers 0, 1, 2 have the styles" in capsys.readouterr().out
+
+
 def test_a_default_s_name_says_what_is_in_it(run, capsys):
     _, path, _ = told(capsys, f"run={run}", "do=directions", "count=1", "seeds=7", "ema=false")
     assert path.name == "last-raw-directions-z-sefa-seeds-7.png"

@@ -108,11 +108,11 @@ class Styles:
     @property
     def layers(self) -> int:
         """How many layers take a style."""
-        return int(self.generator.style_layers)
+        return int(self.generator.styled_layers)
 
     def truncated(self, points: Tensor, truncation: float) -> Tensor:
         """From the mean style a share of the way: arXiv:1812.04948, appendix B."""
-        return self.generator.mean_style.lerp(points, truncation)
+        return self.generator.mean_style.truncated(points, truncation)
 
 
 def space_of(

@@ -132,6 +132,7 @@ class StyleGanGenerator(LabelledNetwork):
         self.constant = nn.Parameter(torch.randn(sizes[0], 4, 4))
         self._build(sizes, channels, style_dim)
         self.noise_sizes = [4 << level for level in range(len(sizes)) for _ in (0, 1)]
+        self.styled_layers = len(self.noise_sizes)
         numbers = sum(size**2 for size in self.noise_sizes)
         self.register_buffer("fixed_noise", torch.randn(numbers) if noise else None)
         self.draws = {"noise": ("normal", numbers)} if noise else {}

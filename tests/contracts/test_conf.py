@@ -186,7 +186,12 @@ def is_part(module: str, class_: type) -> bool:
         return callable(getattr(class_, "load", None)) and hasattr(class_, "splits")
     if package == "loggers":
         return class_.__name__.endswith("Tracker") and not getattr(class_, "_is_protocol", False)
-    return package == "games" and issubclass(class_, AdversarialModule)
+    # A game that is no base says who plays.
+    return (
+        package == "games"
+        and issubclass(class_, AdversarialModule)
+        and class_.players is not AdversarialModule.players
+    )
 
 
 def parts_of_the_library():

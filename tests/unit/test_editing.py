@@ -17,6 +17,7 @@ from gan_lab.editing.grids import direction_grid, mixing_grid, truncation_grid
 from gan_lab.editing.projection import project
 from gan_lab.editing.spaces import Latents, Styles, sampled_points, spread_of
 from gan_lab.latents.distributions import Normal, Uniform
+from gan_lab.networks.layers.mapping import MeanStyle
 from gan_lab.perceptual.distance import PerceptualDistance
 
 DIM, SIDE = 6, 8
@@ -38,11 +39,12 @@ class Linear(nn.Module):
 class StyledNetwork(nn.Module):
     """Styles are twice the latents plus one; image row i is the first number of layer i's style."""
 
-    style_layers = 4
+    styled_layers = 4
 
     def __init__(self) -> None:
         super().__init__()
-        self.mean_style = torch.ones(DIM)
+        self.mean_style = MeanStyle(DIM)
+        self.mean_style.mean.fill_(1.0)
         self.affine = nn.Linear(DIM, DIM)
 
     def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -23,3 +23,10 @@ def plane_norm(kind: str, channels: int) -> nn.Module:
     if kind == "instance":
         return nn.InstanceNorm2d(channels)
     return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
+
+
+def begin_small(network: nn.Module) -> None:
+    """Draw the weights of all convolutions from N(0, 0.02): arXiv:1611.07004, appendix 6.2."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)

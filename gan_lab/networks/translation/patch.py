@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range
-from gan_lab.networks.layers.planes import plane_norm
+from gan_lab.networks.layers.planes import begin_small, plane_norm
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
 
@@ -51,9 +51,7 @@ class PatchDiscriminator(nn.Module):
         made = [_judge(inputs, layers=layers, width=width, norm=norm) for _ in range(scales)]
         self.features = nn.ModuleList(features for features, _ in made)
         self.decisions = nn.ModuleList(decision for _, decision in made)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
+        begin_small(self)
         if spectral_norm:
             normalise_spectrally(self)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range
-from gan_lab.networks.layers.planes import plane_norm
+from gan_lab.networks.layers.planes import begin_small, plane_norm
 
 
 class TranslationBlock(nn.Module):
@@ -61,30 +63,22 @@ class ResidualTranslator(nn.Module):
             plane_norm(norm, width), nn.ReLU(),
         ]  # fmt: skip
         for _ in range(halvings):
-            layers += [
-                nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias),
-                plane_norm(norm, 2 * width),
-                nn.ReLU(),
-            ]
+            conv = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias)
             width *= 2
+            layers += [conv, plane_norm(norm, width), nn.ReLU()]
         layers += [TranslationBlock(width, norm) for _ in range(blocks)]
         self.halvings = halvings
         self.encoder = nn.Sequential(*layers)
         layers = []
         for _ in range(halvings):
-            layers += [
-                nn.ConvTranspose2d(
-                    width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias
-                ),
-                plane_norm(norm, width // 2), nn.ReLU(),
-            ]  # fmt: skip
+            shape: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1, "bias": bias}
+            conv_up = nn.ConvTranspose2d(width, width // 2, 3, **shape)
             width //= 2
+            layers += [conv_up, plane_norm(norm, width), nn.ReLU()]
         self.decoder = nn.Sequential(
             *layers, nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh()
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
+        begin_small(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, source_channels, H, W) in [-1, 1] to images (N, channels, H, W) in [-1, 1]."""

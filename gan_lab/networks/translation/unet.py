@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
-from gan_lab.networks.layers.planes import plane_norm
+from gan_lab.networks.layers.planes import begin_small, plane_norm
 
 WIDEST = 8  # times the width: where channels stop growing
 DROPPED = 3  # innermost layers of the decoder that have dropout
@@ -68,9 +68,7 @@ class UNetGenerator(nn.Module):
         self.last = nn.Sequential(
             nn.ReLU(), nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), nn.Tanh()
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
+        begin_small(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, source_channels, H, W) in [-1, 1] to images (N, channels, H, W) in [-1, 1]."""
