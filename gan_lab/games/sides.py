@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.engine.compiling import differentiable_twice
 from gan_lab.engine.module import AdversarialModule
@@ -127,6 +128,11 @@ class Penalties:
 
 def owned_penalties(game: AdversarialModule, penalty: Mapping[str, Any]) -> Penalties:
     """Divide a group into penalties and constraints, and let the game own their states."""
+    for name, part in penalty.items():
+        if hasattr(part, "follow") or hasattr(part, "resting"):
+            raise ConfigError(
+                f"penalty.{name}: is of one discriminator's weights, but this model's players are two; leave it out."
+            )
     game.keep({f"penalty_{name}": part for name, part in penalty.items()})
     found = {name: part for name, part in penalty.items() if not hasattr(part, "project")}
     for name, part in found.items():

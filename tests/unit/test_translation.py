@@ -18,7 +18,7 @@ from gan_lab.degrade.resolution import Bicubic
 from gan_lab.games.pool import ImagePool
 from gan_lab.metrics.translation import kernel_distance
 from gan_lab.networks.translation.patch import PatchDiscriminator, receptive_field
-from gan_lab.networks.translation.resnet import ResidualTranslator
+from gan_lab.networks.translation.resnet import TranslationGenerator
 from gan_lab.networks.translation.super_resolution import (
     DenseBlock,
     ResidualInResidual,
@@ -49,7 +49,9 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def test_a_patch_is_as_large_as_the_pixels_that_move_its_logit(layers: int, field: int) -> None:
     assert receptive_field(layers) == field
     torch.manual_seed(0)
-    judge = PatchDiscriminator(channels=1, layers=layers, width=2, norm="none", conditional=False)
+    judge = PatchDiscriminator(
+        resolution=96, channels=1, layers=layers, width=2, norm="none", conditional=False
+    )
     images = noise(1, 1, 96, 96).requires_grad_(True)
     logits = judge(images).logits
     side = int(len(logits[0]) ** 0.5)
@@ -63,19 +65,19 @@ def test_a_patch_is_as_large_as_the_pixels_that_move_its_logit(layers: int, fiel
 
 def test_a_conditional_judge_sees_the_source_and_another_does_not() -> None:
     images, source, other = (noise(2, 3, 32, 32, seed=seed) for seed in range(3))
-    judge = PatchDiscriminator(channels=3, layers=1, width=4)
+    judge = PatchDiscriminator(resolution=32, channels=3, layers=1, width=4)
     assert not torch.equal(judge(images, source=source).logits, judge(images, source=other).logits)
     small = F.interpolate(source, scale_factor=0.25, mode="nearest")
     large = F.interpolate(small, scale_factor=4, mode="nearest")
     assert torch.equal(judge(images, source=small).logits, judge(images, source=large).logits)
-    plain = PatchDiscriminator(channels=3, layers=1, width=4, conditional=False)
+    plain = PatchDiscriminator(resolution=32, channels=3, layers=1, width=4, conditional=False)
     assert torch.equal(plain(images, source=source).logits, plain(images).logits)
 
 
 def test_scales_count_equally_whatever_their_patches() -> None:
     torch.manual_seed(0)
     judge = PatchDiscriminator(
-        channels=1, layers=1, width=4, norm="none", conditional=False, scales=2
+        resolution=64, channels=1, layers=1, width=4, norm="none", conditional=False, scales=2
     )
     images = noise(2, 1, 64, 64)
     own = [judge.decisions[0](judge.features[0](images))]
@@ -143,8 +145,12 @@ def test_a_generator_enlarges_by_its_scale(kind: str) -> None:
 
 
 def test_a_residual_translator_takes_any_size_that_halves() -> None:
-    network = ResidualTranslator(channels=3, width=4, blocks=1)
+    network = TranslationGenerator(resolution=20, channels=3, width=4, blocks=1)
     assert network(noise(1, 3, 20, 28)).shape == (1, 3, 20, 28)
+    with pytest.raises(ConfigError, match=r"data\.resolution=30: cannot be halved 2 times"):
+        TranslationGenerator(resolution=30, channels=3)
+    with pytest.raises(ConfigError, match=r"discriminator\.layers=3: too many halvings"):
+        PatchDiscriminator(resolution=28, channels=3)
 
 
 def test_the_pool_gives_each_fake_back_until_it_is_full_and_then_half_of_them() -> None:

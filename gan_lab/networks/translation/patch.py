@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.networks.layers.planes import begin_small, plane_norm
 from gan_lab.networks.layers.spectral import normalise_spectrally
 from gan_lab.networks.output import DiscriminatorOutput
 
+SMALLEST = 4  # pixels of a side after all halvings
 WIDEST = 8  # times the width: where channels stop growing
 
 
@@ -18,6 +20,7 @@ class PatchDiscriminator(nn.Module):
     """Convolutions whose every output sees a patch; a patch's side is `receptive_field` pixels.
 
     Args:
+        resolution: side of the images, at least 4 pixels after all halvings.
         channels: of the images.
         layers: halvings, >= 0: 3 see 70 pixels, 2 see 34, 1 sees 16, 0 see 1 (arXiv:1611.07004, appendix 6.1.2).
         width: channels of the first layer, >= 1.
@@ -27,11 +30,15 @@ class PatchDiscriminator(nn.Module):
         source_channels: of the latter; None is as many.
         scales: how many discriminators there are, each on images of half the size of the one before
             (arXiv:1711.11585, section 3.2); their patches count equally.
+
+    Raises:
+        ConfigError: where the images are too small for so many halvings.
     """
 
     def __init__(
         self,
         *,
+        resolution: int,
         channels: int,
         layers: int = 3,
         width: int = 64,
@@ -45,6 +52,10 @@ class PatchDiscriminator(nn.Module):
         in_range("layers", layers, low=0, high=6)
         in_range("width", width, low=1)
         in_range("scales", scales, low=1)
+        if resolution >> (layers + scales - 1) < SMALLEST:
+            raise ConfigError(
+                f"discriminator.layers={layers}: too many halvings for images of {resolution} pixels; set fewer."
+            )
         self.takes_source = conditional
         self.receptive_field = receptive_field(layers)
         inputs = channels + (source_channels or channels) * conditional

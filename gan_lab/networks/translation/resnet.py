@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.networks.layers.planes import begin_small, plane_norm
 
@@ -31,21 +32,26 @@ class TranslationBlock(nn.Module):
         return x + self.layers(x)
 
 
-class ResidualTranslator(nn.Module):
+class TranslationGenerator(nn.Module):
     """Images to images of the same size: halved twice, changed in residual blocks, doubled twice.
 
     Args:
+        resolution: side of the images, a multiple of 2 to the power of the halvings.
         channels: of the images that are made.
         source_channels: of the images that are translated; None is as many.
         width: channels of the first layer, >= 1.
         blocks: residual blocks, >= 0; the paper has 6 for 128 pixels and 9 for 256.
-        halvings: >= 0; the image's side must be a multiple of 2 to this power.
+        halvings: >= 0.
         norm: of planes: instance, batch or none.
+
+    Raises:
+        ConfigError: where the resolution cannot be halved so often.
     """
 
     def __init__(
         self,
         *,
+        resolution: int,
         channels: int,
         source_channels: int | None = None,
         width: int = 64,
@@ -57,6 +63,10 @@ class ResidualTranslator(nn.Module):
         in_range("width", width, low=1)
         in_range("blocks", blocks, low=0)
         in_range("halvings", halvings, low=0)
+        if resolution % (1 << halvings):
+            raise ConfigError(
+                f"data.resolution={resolution}: cannot be halved {halvings} times; choose a multiple of {1 << halvings}."
+            )
         bias = norm == "none"
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3), nn.Conv2d(source_channels or channels, width, 7, bias=bias),
