@@ -54,7 +54,8 @@ class PatchDiscriminator(nn.Module):
         in_range("scales", scales, low=1)
         if resolution >> (layers + scales - 1) < SMALLEST:
             raise ConfigError(
-                f"discriminator.layers={layers}: too many halvings for images of {resolution} pixels; set fewer."
+                f"discriminator.layers={layers}: too many halvings for images of {resolution} pixels; "
+                "set fewer."
             )
         self.takes_source = conditional
         self.receptive_field = receptive_field(layers)

@@ -64,8 +64,9 @@ class TranslationGenerator(nn.Module):
         in_range("blocks", blocks, low=0)
         in_range("halvings", halvings, low=0)
         if resolution % (1 << halvings):
+            fits = f"choose a multiple of {1 << halvings}"
             raise ConfigError(
-                f"data.resolution={resolution}: cannot be halved {halvings} times; choose a multiple of {1 << halvings}."
+                f"data.resolution={resolution}: cannot be halved {halvings} times; {fits}."
             )
         bias = norm == "none"
         layers: list[nn.Module] = [
@@ -77,7 +78,6 @@ class TranslationGenerator(nn.Module):
             width *= 2
             layers += [conv, plane_norm(norm, width), nn.ReLU()]
         layers += [TranslationBlock(width, norm) for _ in range(blocks)]
-        self.halvings = halvings
         self.encoder = nn.Sequential(*layers)
         layers = []
         for _ in range(halvings):
