@@ -68,11 +68,9 @@ class TranslationGenerator(nn.Module):
             raise ConfigError(
                 f"data.resolution={resolution}: cannot be halved {halvings} times; {fits}."
             )
-        bias = norm == "none"
-        layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3), nn.Conv2d(source_channels or channels, width, 7, bias=bias),
-            plane_norm(norm, width), nn.ReLU(),
-        ]  # fmt: skip
+        bias, given = norm == "none", source_channels or channels
+        first = nn.Conv2d(given, width, 7, bias=bias)
+        layers = [nn.ReflectionPad2d(3), first, plane_norm(norm, width), nn.ReLU()]
         for _ in range(halvings):
             conv = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias)
             width *= 2
