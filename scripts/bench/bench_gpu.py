@@ -159,6 +159,7 @@ class Noise:
     """A data set of noise, for statistics of reals."""
 
     splits = ("train",)
+    facts = {"resolution": 64, "channels": 3}
 
     def load(self, _split: str):
         return images_of("dcgan_64")
