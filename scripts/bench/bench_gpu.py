@@ -159,7 +159,11 @@ class Noise:
     """A data set of noise, for statistics of reals."""
 
     splits = ("train",)
-    facts = {"resolution": 64, "channels": 3}
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Size and colours of its images."""
+        return {"resolution": 64, "channels": 3}
 
     def load(self, _split: str):
         return images_of("dcgan_64")
