@@ -19,7 +19,13 @@ from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, parts_of, steps_of
 from gan_lab.games.augmented import Augmentations
-from gan_lab.games.images import ImagePlay, check_latents, has_batch_norm, takes_labels
+from gan_lab.games.images import (
+    ImagePlay,
+    check_latents,
+    check_source,
+    has_batch_norm,
+    takes_labels,
+)
 from gan_lab.games.labels import LabelLaw
 from gan_lab.games.scheduled import Scheduled
 from gan_lab.latents.distributions import Latent
@@ -79,6 +85,7 @@ class GAN(AdversarialModule):
         in_range("generator_batch", generator_batch, above=0)
         self.generator_batch = generator_batch
         check_latents(discriminator, given=self.gives_latents)
+        check_source(discriminator, given=self.paired)
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent

@@ -257,6 +257,19 @@ def check_latents(discriminator: nn.Module, *, given: bool) -> None:
         )
 
 
+def check_source(discriminator: nn.Module, *, given: bool) -> None:
+    """Refuse a discriminator that judges an image with its source where a game has no sources.
+
+    Raises:
+        ConfigError: saying which option would do.
+    """
+    if getattr(discriminator, "takes_source", False) and not given:
+        raise ConfigError(
+            "discriminator: judges an image together with its source, and this model has none; set "
+            "discriminator.conditional=false."
+        )
+
+
 def _given(network: nn.Module, labels: Tensor) -> tuple[Tensor, ...]:
     return (labels,) if takes_labels(network) else ()
 

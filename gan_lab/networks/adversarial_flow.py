@@ -63,7 +63,7 @@ class FlowGenerator(LabelledNetwork):
             TransformerBlock(width, head_width=head_width, style_dim=style_dim, gate=0.0)
             for _ in range(depth)
         )
-        self.pixels = Pixels(channels, width, patch)
+        self.pixels = Pixels(channels, width, patch, side=resolution // patch)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map z (N, latent_dim) to images (N, channels, resolution, resolution), around [-1, 1]."""

@@ -65,12 +65,12 @@ class GatGenerator(LabelledNetwork):
         self.blocks = nn.ModuleList(
             TransformerBlock(width, head_width=head_width, style_dim=width) for _ in range(depth)
         )
-        self.pixels = Pixels(channels, width, patch)
+        self.pixels = Pixels(channels, width, patch, side=resolution // patch)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map z (N, latent_dim) to images (N, channels, resolution, resolution), around [-1, 1]."""
         style = self.mapping(self.beside(z, labels))
-        x = self.tokens.expand(len(z), -1, -1)
+        x = self.tokens.expand(z.shape[0], -1, -1)
         for block in self.blocks:
             x = block(x, style)
         return self.pixels(x)

@@ -8,13 +8,20 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_lab.assembly.kinds import kind_of
+from gan_lab.assembly.parts import load_target
 from gan_lab.common.errors import ConfigError
-from gan_lab.config.groups import Groups
 from gan_lab.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import batches, differing, play_rounds, weights
-from tests.contracts.walk import built
+from tests.contracts.walk import built, content, files
 
-AUXILIARIES = Groups().choices("auxiliary")
+
+def _of_pairs(file):
+    """Whether a term compares with the true image: translations walk those."""
+    return "pairs" in load_target(file.stem, content(file), kind_of("auxiliary")).needs
+
+
+AUXILIARIES = [file.stem for file in files("auxiliary") if not _of_pairs(file)]
 BASE = ("model=dcgan", "latent=codes")  # codes suit every term but these
 # Terms that ask for a part that others do not fit.
 OWN = {"transport": ("latent=pixels",), "cutmix": ("latent=codes", "discriminator=unet")}

@@ -13,7 +13,7 @@ from gan_lab.config.groups import Groups
 from gan_lab.generation.sampling import Sampler
 from gan_lab.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import batches, differing, play_rounds, weights
-from tests.contracts.walk import MODELS, PENALTIES, built, for_images, resting
+from tests.contracts.walk import MODELS, PENALTIES, built, content, files, for_images, resting
 
 BATCH = 8
 # Penalties that wait for many updates by themselves.
@@ -66,8 +66,20 @@ def terms_of(game):
     return {f"loss/{step.player}/{term}" for step in game.steps() for term in step.terms}
 
 
-@pytest.mark.parametrize("loss", Groups().choices("loss"))
-@pytest.mark.parametrize("model", MODELS)
+def _with_losses():
+    """Every model with its own loss and one other each time, with all of them in the slow suite."""
+    losses = Groups().choices("loss")
+    for at, model in enumerate(MODELS):
+        (file,) = [file for file in files("model") if file.stem == model]
+        chosen = [
+            one["override /loss"] for one in content(file)["defaults"] if "override /loss" in one
+        ]
+        now = {*(chosen or ["non_saturating"]), losses[at % len(losses)]}
+        for loss in losses:
+            yield pytest.param(model, loss, marks=() if loss in now else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("model", "loss"), _with_losses())
 def test_model_with_loss(model, loss, tmp_path):
     overrides = [f"model={model}", f"loss={loss}"]
     parts = built(*overrides)

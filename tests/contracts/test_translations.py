@@ -36,6 +36,10 @@ SMALL = {
     ),
 }  # fmt: skip
 EACH = pytest.mark.parametrize("model", TRANSLATIONS)
+SLOWER = [
+    *(m for m in TRANSLATIONS if m != "esrgan"),
+    pytest.param("esrgan", marks=pytest.mark.slow),
+]
 LOSSES = [
     loss for loss in Groups().choices("loss") if loss not in ("began", "energy")
 ]  # of autoencoders
@@ -70,7 +74,7 @@ class Table:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@EACH
+@pytest.mark.parametrize("model", SLOWER)
 def test_it_trains_and_logs_with_every_loss(model, loss):
     game = made(model, f"loss={loss}")
     before = {name: value.clone() for name, value in game.named_parameters()}
@@ -93,7 +97,10 @@ def of_one_network(penalty):
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@EACH
+@pytest.mark.parametrize(
+    "model",
+    [*TRANSLATIONS[:2], *(pytest.param(m, marks=pytest.mark.slow) for m in TRANSLATIONS[2:])],
+)
 def test_it_trains_with_every_penalty_of_a_discriminator(model, penalty):
     if of_one_network(penalty):
         if model == "cyclegan":

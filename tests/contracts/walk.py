@@ -30,7 +30,11 @@ def for_images(group: str) -> list[str]:
     """The choices of networks that take pixels and no more; others are for data, or games, of another kind."""
     needed = {"generator": {"resolution", "latent_dim"}, "discriminator": {"resolution"}}[group]
     facts = {"resolution", "latent_dim"}
-    return [file.stem for file in files(group) if facts & set(options_of(file)) == needed]
+    return [
+        file.stem
+        for file in files(group)
+        if facts & set(options_of(file)) == needed and "source_channels" not in options_of(file)
+    ]
 
 
 def holds_images(data: str) -> bool:

@@ -73,7 +73,7 @@ def test_tokens_are_squares_row_by_row():
 
 
 def test_pixels_lie_where_their_tokens_do():
-    layer = shaken(Pixels(3, 6, 2))
+    layer = shaken(Pixels(3, 6, 2, side=3))
     tokens = noise(1, 9, 6)
     image = layer(tokens)
     assert image.shape == (1, 3, 6, 6)

@@ -118,13 +118,16 @@ class Pixels(nn.Module):
     Args:
         channels: of the images.
         width: W of the tokens.
-        patch: side of a square.
+        patch: side of a square in pixels.
+        side: of an image in squares.
         zero: whether images are 0 at first.
     """
 
-    def __init__(self, channels: int, width: int, patch: int, *, zero: bool = False) -> None:
+    def __init__(
+        self, channels: int, width: int, patch: int, *, side: int, zero: bool = False
+    ) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch, self.side = patch, side
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.linear = nn.Linear(width, channels * patch**2)
         draw_xavier(self)
@@ -132,9 +135,9 @@ class Pixels(nn.Module):
             nn.init.zeros_(self.linear.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens (N, T, width) of a square number T to images (N, channels, H, W)."""
-        side = round(tokens.shape[1] ** 0.5)
-        planes = self.linear(self.norm(tokens)).transpose(1, 2).unflatten(2, (side, side))
+        """Map tokens (N, side^2, width) to images (N, channels, H, W)."""
+        grid = (self.side, self.side)
+        planes = self.linear(self.norm(tokens)).transpose(1, 2).unflatten(2, grid)
         return F.pixel_shuffle(planes, self.patch)
 
 
