@@ -96,6 +96,7 @@ WANTS = (
     "reads images",
     "latents",
     "grows",
+    "of an image's size",
 )
 
 
