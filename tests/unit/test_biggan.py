@@ -128,7 +128,7 @@ def test_any_resolution_passes_through(made: type, judged: type, resolution: int
         assert fake.shape == (2, 3, resolution, resolution)
         assert fake.abs().max() <= 1
     network = discriminator(judged, resolution, width=1)
-    logits, features, places = network(fake, LABELS[:2])
+    logits, features, places, *_ = network(fake, LABELS[:2])
     assert logits.shape == (2,)
     assert features.shape == (2, network.offers["feature_dim"])
     assert places.shape[1] == network.offers["local_dim"]
