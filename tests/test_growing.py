@@ -48,7 +48,7 @@ def test_networks_of_any_side(side):
     generator, judge = ProgressiveGenerator(latent_dim=6, **SIZE), ProgressiveDiscriminator(**SIZE)
     images = generator(torch.randn(4, 6), side=side)
     assert images.shape == (4, 3, side, side)
-    logits, features, places = judge(images)
+    logits, features, places, *_ = judge(images)
     assert (logits.shape, features.shape, places.shape) == ((4,), (4, 8), (4, 8, 4, 4))
     if side == 16:
         z = torch.randn(4, 6)

@@ -51,7 +51,7 @@ def check_shapes(family: str, resolution: int, channels: int) -> None:
     fake = generator(latent_dim=5, **size)(torch.randn(2, 5))
     assert fake.shape == (2, channels, resolution, resolution)
     assert fake.abs().max() <= 1
-    logits, features, _ = discriminator(**size)(fake)
+    logits, features, *_ = discriminator(**size)(fake)
     assert logits.shape == (2,)
     assert features.ndim == 2
     assert len(features) == 2

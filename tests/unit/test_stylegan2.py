@@ -135,7 +135,7 @@ def test_every_weight_of_both_networks_gets_a_gradient(architecture):
     images = generator(torch.randn(8, 6), **drawn)
     assert images.shape == (8, 3, 16, 16)
     judge = StyleGan2Discriminator(**SMALL, architecture=architecture)
-    logits, features, places = judge(images)
+    logits, features, places, *_ = judge(images)
     assert (logits.shape, features.shape, places.shape) == ((8,), (8, 8), (8, 8, 4, 4))
     (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     (logits.sum() + slope.square().sum()).backward()

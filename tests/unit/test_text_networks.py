@@ -163,7 +163,7 @@ def test_gradients_reach_the_generator_through_relaxed_tokens_and_the_judge():
 def test_one_hot_tokens_are_judged_as_tokens():
     judge = TextCnnDiscriminator(vocab_size=VOCABULARY, length=LENGTH, width=3).eval()
     tokens = sequences(4)
-    logits, features, _ = judge(tokens)
+    logits, features, *_ = judge(tokens)
     assert logits.shape == (4,)
     assert features.shape == (4, judge.feature_dim)
     assert_close(judge(F.one_hot(tokens, VOCABULARY).float()).logits, logits, atol=1e-5, rtol=1e-5)
