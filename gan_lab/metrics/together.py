@@ -264,7 +264,7 @@ def _refuse_twice(keys: Sequence[str]) -> None:
 
 def _refuse_points(metric: Metric, source: Source) -> None:
     """Refuse features of images where the data has points, which are no pictures."""
-    if metric.extractor_key is not None and source.facts.get("channels") == 2:
+    if metric.extractor_key is not None and getattr(source, "facts", {}).get("channels") == 2:
         raise ConfigError(
             f"metrics: {metric.name} looks at images, and this data has points; choose metrics=modes or metrics=none."
         )
