@@ -16,13 +16,13 @@ from gan_lab.assembly.build import build
 from gan_lab.common.errors import ConfigError
 from gan_lab.evaluate import main as evaluate
 from gan_lab.games.gan import GAN
+from gan_lab.games.pool import ImagePool
 from gan_lab.interpolate import main as interpolate
 from gan_lab.sample import main as sample
 from gan_lab.train import main
 from tests.conftest import REPOSITORY, batches, differing, play_rounds, weights
 from tests.test_captured import same, steps_replayed, taped
 from tests.test_foreign_game import tensors
-from tests.toy.cycle import ImagePool
 
 CONF = REPOSITORY / "tests" / "toy" / "conf"
 ALLOWED = "allow_targets=[tests.]"

@@ -14,15 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
 from gan_lab.engine.play import lazy
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.step import Term
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
-from gan_lab.latents.distributions import Latent
-from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
 
 KEPT = 32  # reals of the training split whose reconstructions a run's grids show
@@ -62,8 +59,7 @@ class BiGAN(GAN):
         discriminator: maps images and their latents `z=` to a DiscriminatorOutput with logits (N,).
         resolution: height and width of the images.
         channels: of the images.
-        generator, latent, loss, penalty, auxiliary, augment, classes, label_dim, label_law, n_critic,
-            generator_batch: as of a GAN.
+        parts: the others, as of a GAN.
 
     Raises:
         ConfigError: where the discriminator judges images alone, or as of a GAN.
@@ -76,27 +72,12 @@ class BiGAN(GAN):
     def __init__(
         self,
         *,
-        generator: nn.Module,
         encoder: nn.Module,
-        discriminator: nn.Module,
-        latent: Latent,
-        loss: Loss,
-        penalty: Mapping[str, Any],
         resolution: int,
         channels: int,
-        auxiliary: Mapping[str, Any] | None = None,
-        augment: Mapping[str, Any] | None = None,
-        classes: Sequence[str] = (),
-        label_dim: int | None = None,
-        label_law: str = "data",
-        n_critic: Scalar = 1,
-        generator_batch: float = 1.0,
+        **parts: Any,
     ) -> None:
-        super().__init__(
-            generator=generator, discriminator=discriminator, latent=latent, loss=loss, penalty=penalty,
-            auxiliary=auxiliary, augment=augment, classes=classes, label_dim=label_dim,
-            label_law=label_law, n_critic=n_critic, generator_batch=generator_batch,
-        )  # fmt: skip
+        super().__init__(**parts)
         self.encoder = encoder
         shape = (KEPT, channels, resolution, resolution)
         self.register_buffer("kept", torch.zeros(shape, dtype=torch.uint8))

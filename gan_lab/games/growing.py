@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
-from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.dials import Dials
@@ -19,8 +18,6 @@ from gan_lab.engine.phases import Phase
 from gan_lab.engine.play import lazy
 from gan_lab.games.gan import GAN, PLAYERS
 from gan_lab.games.images import ImagePlay
-from gan_lab.latents.distributions import Latent
-from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.layers.growing import Alpha, doubled, faded
 from gan_lab.networks.output import DiscriminatorOutput
 
@@ -74,16 +71,14 @@ class Growing(GAN):
     repeating their pixels, and so are they for metrics, which compare them with the reals.
 
     Args:
-        generator: a GAN's, which takes `side` and `alpha` too.
-        discriminator: a GAN's, which takes images of any side, and `alpha`.
         resolution: of the data.
         first: resolution of the first phase, a power of 2; None is the data's, without growth.
         phase_kimg: thousands of images of each phase without fading, > 0; the last lasts to the end.
         fade_kimg: thousands of images in which a new level is faded in, > 0.
         batches: images in a batch at each resolution in turn, the last of them at all that follow; None is the run's.
         rates: factors of the learning rates, likewise; None is 1.
-        latent, loss, penalty, auxiliary, augment, classes, label_dim, label_law, n_critic, generator_batch: as of a
-            GAN.
+        parts: the others, as of a GAN; the generator takes `side` and `alpha` too, and the discriminator images of any
+            side, and `alpha`.
 
     Raises:
         ConfigError: where the networks do not grow, a resolution is none of the phases', or as of a GAN.
@@ -94,31 +89,16 @@ class Growing(GAN):
     def __init__(
         self,
         *,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        latent: Latent,
-        loss: Loss,
-        penalty: Mapping[str, Any],
         resolution: int,
         first: int | None = 4,
         phase_kimg: float = 600.0,
         fade_kimg: float = 600.0,
         batches: Sequence[int] | None = None,
         rates: Sequence[float] | None = None,
-        auxiliary: Mapping[str, Any] | None = None,
-        augment: Mapping[str, Any] | None = None,
-        classes: Sequence[str] = (),
-        label_dim: int | None = None,
-        label_law: str = "data",
-        n_critic: Scalar = 1,
-        generator_batch: float = 1.0,
+        **parts: Any,
     ) -> None:
-        super().__init__(
-            generator=generator, discriminator=discriminator, latent=latent, loss=loss, penalty=penalty,
-            auxiliary=auxiliary, augment=augment, classes=classes, label_dim=label_dim,
-            label_law=label_law, n_critic=n_critic, generator_batch=generator_batch,
-        )  # fmt: skip
-        check_growing(generator=generator, discriminator=discriminator)
+        super().__init__(**parts)
+        check_growing(generator=self.generator, discriminator=self.discriminator)
         in_range("phase_kimg", phase_kimg, above=0)
         in_range("fade_kimg", fade_kimg, above=0)
         self.sides = sides_of(resolution, first)

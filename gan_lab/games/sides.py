@@ -129,9 +129,9 @@ class Penalties:
 def owned_penalties(game: AdversarialModule, penalty: Mapping[str, Any]) -> Penalties:
     """Divide a group into penalties and constraints, and let the game own their states."""
     for name, part in penalty.items():
-        if hasattr(part, "follow") or hasattr(part, "resting"):
+        if any(hasattr(part, own) for own in ("follow", "resting", "commit")):
             raise ConfigError(
-                f"penalty.{name}: is of one discriminator's weights, but this model's players are two; leave it out."
+                f"penalty.{name}: follows one discriminator, but this model's players are two; leave it out."
             )
     game.keep({f"penalty_{name}": part for name, part in penalty.items()})
     found = {name: part for name, part in penalty.items() if not hasattr(part, "project")}

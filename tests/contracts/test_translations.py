@@ -92,7 +92,7 @@ def of_one_network(penalty):
     """Whether a penalty is of a generator, or of the weights of one network: CycleGAN has two of each."""
     game = built("model=dcgan", "discriminator.norm=none", f"penalty=[{penalty}]").game
     (part,) = {**game.penalties, **game.constraints}.values() or [None]
-    follows = hasattr(part, "follow") or hasattr(part, "resting")
+    follows = any(hasattr(part, own) for own in ("follow", "resting", "commit"))
     return part is None or part.player != "discriminator" or follows
 
 
