@@ -14,16 +14,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.ranges import in_range
-from gan_lab.networks.labelled import LabelledNetwork
 from gan_lab.networks.layers.adain import AdaIN
 from gan_lab.networks.layers.blur import Blur
 from gan_lab.networks.layers.equalised import ROOT_TWO, EqualisedConv2d, leaky
 from gan_lab.networks.layers.growing import Alpha, doubled, grown, level_of
-from gan_lab.networks.layers.mapping import Mapping, MeanStyle, mixed
 from gan_lab.networks.layers.resolution import widths
-
-MIXING = {"cut": ("uniform", 1), "mix": ("uniform", 1)}  # what training draws to mix styles
+from gan_lab.networks.styled import StyledNetwork
 
 
 class StyledHalf(nn.Module):
@@ -79,7 +75,7 @@ class StyledLevel(nn.Module):
         return self.second(x, styles[:, 1], noise[1])
 
 
-class StyleGanGenerator(LabelledNetwork):
+class StyleGanGenerator(StyledNetwork):
     """A mapping network, and levels of convolutions with AdaIN from a constant of 4x4 px.
 
     Args:
@@ -98,8 +94,6 @@ class StyleGanGenerator(LabelledNetwork):
     """
 
     grows = True
-    truncates = True
-    fixed_noise: Tensor | None
 
     def __init__(
         self,
@@ -117,27 +111,17 @@ class StyleGanGenerator(LabelledNetwork):
         labels: str = "none",
         label_dim: int | None = None,
     ) -> None:
-        super().__init__(labels, ways=("mapping",), label_dim=label_dim)
-        in_range("style_dim", style_dim, low=1)
-        in_range("mapping_layers", mapping_layers, low=1)
-        in_range("mapping_rate", mapping_rate, above=0)
-        in_range("mixing", mixing, low=0, high=1)
+        super().__init__(
+            labels, label_dim=label_dim, latent_dim=latent_dim, style_dim=style_dim,
+            mapping_layers=mapping_layers, mapping_rate=mapping_rate, mixing=mixing, decay=0.995,
+        )  # fmt: skip
         sizes = widths(resolution, width=width, max_width=max_width, family="stylegan")
-        self.resolution, self.mixing, self.rates = resolution, mixing, {"mapping": mapping_rate}
-        self.mapping = Mapping(
-            latent_dim, style_dim, layers=mapping_layers, label_dim=self.label_dim_if("mapping")
-        )
-        self.mean_style = MeanStyle(style_dim, decay=0.995)
+        self.resolution = resolution
         # Not ones, as in the authors' code: of equal places AdaIN makes zeros, with a slope of 1e4.
         self.constant = nn.Parameter(torch.randn(sizes[0], 4, 4))
         self._build(sizes, channels, style_dim)
-        self.noise_sizes = [4 << level for level in range(len(sizes)) for _ in (0, 1)]
-        self.styled_layers = len(self.noise_sizes)
-        numbers = sum(size**2 for size in self.noise_sizes)
-        self.register_buffer("fixed_noise", torch.randn(numbers) if noise else None)
-        self.draws = {"noise": ("normal", numbers)} if noise else {}
-        if mixing > 0:
-            self.draws |= MIXING | {"other": ("latent", latent_dim)}
+        self.styled_layers = 2 * len(sizes)
+        self.take_noise([4 << level for level in range(len(sizes)) for _ in (0, 1)], wanted=noise)
 
     def _build(self, sizes: list[int], channels: int, style_dim: int) -> None:
         """The synthesis network: levels, and the colours of each."""
@@ -190,26 +174,6 @@ class StyleGanGenerator(LabelledNetwork):
         styles = self.styles(z, labels, layers=2 * level + 2, truncation=truncation, **drawn)
         return self.synthesis(styles, noise, alpha=alpha), styles
 
-    def styles(
-        self,
-        z: Tensor,
-        labels: Tensor | None = None,
-        *,
-        layers: int,
-        truncation: Tensor | None = None,
-        **drawn: Tensor,
-    ) -> Tensor:
-        """Styles (N, layers, style_dim) of latents; `drawn` has those of `mixed`, with a second latent."""
-        style = self.mapping(z, labels)
-        if self.training:
-            self.mean_style.look_at(style)
-        if truncation is not None:
-            style = self.mean_style.truncated(style, truncation)
-        if not drawn:
-            return style[:, None].expand(-1, layers, -1)
-        other, mix = self.mapping(drawn["other"], labels), drawn["mix"] < self.mixing
-        return mixed(style, other, drawn["cut"], mix, layers=layers)
-
     def synthesis(
         self, styles: Tensor, noise: Tensor | None = None, *, alpha: Alpha | None = None
     ) -> Tensor:
@@ -221,25 +185,10 @@ class StyleGanGenerator(LabelledNetwork):
             alpha: how far the newest level is faded in; None is wholly.
         """
         count, level = styles.shape[0], styles.shape[1] // 2 - 1
-        planes = self._planes(noise, count)
+        planes = self.planes(noise, count)
         levels: list[Callable[[Tensor], Tensor]] = [
             partial(layer, styles=styles[:, 2 * at : 2 * at + 2], noise=planes[2 * at : 2 * at + 2])
             for at, layer in enumerate(self.levels[: level + 1])
         ]
         x = self.constant.expand(count, -1, -1, -1).to(styles.dtype)
         return grown(x, levels, list(self.colours), level=level, alpha=alpha)
-
-    def _planes(self, noise: Tensor | None, images: int) -> list[Tensor | None]:
-        """The noise of each layer (N, 1, H, W)."""
-        if self.fixed_noise is None:
-            return [None] * len(self.noise_sizes)
-        numbers = self.fixed_noise.expand(images, -1) if noise is None else noise
-        parts = numbers.split([size**2 for size in self.noise_sizes], dim=1)
-        return [
-            part.unflatten(1, (1, size, size))
-            for part, size in zip(parts, self.noise_sizes, strict=True)
-        ]
-
-    def notes(self) -> dict[str, Tensor]:
-        """What the last call in training leaves for the engine to average: the mean of its styles."""
-        return self.mean_style.notes()

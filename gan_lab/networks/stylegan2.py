@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range, one_of
-from gan_lab.networks.labelled import LabelledDiscriminator, LabelledNetwork
+from gan_lab.networks.labelled import LabelledDiscriminator
 from gan_lab.networks.layers.blur import Blur, BlurredDoubling, BlurredHalving
 from gan_lab.networks.layers.equalised import (
     ROOT_TWO,
@@ -26,11 +26,11 @@ from gan_lab.networks.layers.equalised import (
     EqualisedLinear,
     leaky,
 )
-from gan_lab.networks.layers.mapping import Mapping, MeanStyle, mixed
 from gan_lab.networks.layers.minibatch import MinibatchDeviation
 from gan_lab.networks.layers.modulated import StyledColours, StyledConv2d
 from gan_lab.networks.layers.resolution import widths
 from gan_lab.networks.output import DiscriminatorOutput
+from gan_lab.networks.styled import StyledNetwork
 
 ROOT_HALF = math.sqrt(0.5)
 ARCHITECTURES = ("skip", "resnet", "plain")
@@ -77,15 +77,15 @@ class SynthesisBlock(nn.Module):
             None if channels is None else StyledColours(outputs, channels, style_dim=style_dim)
         )
 
-    def forward(self, x: Tensor, styles: Tensor, noise: list[Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, styles: Tensor, noise: list[Tensor | None]) -> Tensor:
         """Map (N, inputs, H, W) by a style (N, style_dim) and noise (N, 1, H', W') for each layer."""
         start = x
         for index, layer in enumerate(self.layers):
-            x = layer(x, styles[:, index], None if noise is None else noise[index])
+            x = layer(x, styles[:, index], noise[index])
         return x if self.shortcut is None else self.shortcut(start) + x
 
 
-class StyleGan2Generator(LabelledNetwork):
+class StyleGan2Generator(StyledNetwork):
     """A mapping network, and a synthesis network of modulated convolutions from a constant of 4x4 px.
 
     Args:
@@ -104,9 +104,6 @@ class StyleGan2Generator(LabelledNetwork):
         label_dim: number of the data's classes or attributes.
     """
 
-    truncates = True  # samples may lie nearer to the mean style
-    fixed_noise: Tensor | None
-
     def __init__(
         self,
         *,
@@ -124,24 +121,17 @@ class StyleGan2Generator(LabelledNetwork):
         labels: str = "none",
         label_dim: int | None = None,
     ) -> None:
-        super().__init__(labels, ways=("mapping",), label_dim=label_dim)
-        in_range("style_dim", style_dim, low=1)
-        in_range("mapping_layers", mapping_layers, low=1)
-        in_range("mapping_rate", mapping_rate, above=0)
-        in_range("mixing", mixing, low=0, high=1)
+        super().__init__(
+            labels, label_dim=label_dim, latent_dim=latent_dim, style_dim=style_dim,
+            mapping_layers=mapping_layers, mapping_rate=mapping_rate, mixing=mixing, decay=0.998,
+        )  # fmt: skip
         one_of("architecture", architecture, ARCHITECTURES)
         sizes = widths(resolution, width=width, max_width=max_width, family="stylegan2")
-        self.mixing, self.architecture = mixing, architecture
-        self.rates = {"mapping": mapping_rate}
-        self.mapping = Mapping(
-            latent_dim, style_dim, layers=mapping_layers, label_dim=self.label_dim_if("mapping")
-        )
-        self.mean_style = MeanStyle(style_dim)
+        self.architecture = architecture
         self._build(sizes, channels, style_dim)
-        self.noise_sizes = [4 << (layer + 1) // 2 for layer in range(2 * len(sizes) - 1)]
-        self.draws = self._draws(latent_dim, noise=noise)
-        numbers = sum(size**2 for size in self.noise_sizes)
-        self.register_buffer("fixed_noise", torch.randn(numbers) if noise else None)
+        self.take_noise(
+            [4 << (layer + 1) // 2 for layer in range(2 * len(sizes) - 1)], wanted=noise
+        )
 
     def _build(self, sizes: list[int], channels: int, style_dim: int) -> None:
         """The synthesis network; every layer takes a style, and the colours of a block that of the next one's first."""
@@ -158,15 +148,6 @@ class StyleGan2Generator(LabelledNetwork):
             )  # fmt: skip
         self.enlarge = BlurredDoubling()
         self.styled_layers = 2 * len(sizes)
-
-    def _draws(self, latent_dim: int, *, noise: bool) -> dict[str, tuple[str, int]]:
-        """What training draws for it, by name."""
-        found: dict[str, tuple[str, int]] = {}
-        if self.mixing > 0:
-            found |= {"other": ("latent", latent_dim), "cut": ("uniform", 1), "mix": ("uniform", 1)}
-        if noise:
-            found["noise"] = ("normal", sum(size**2 for size in self.noise_sizes))
-        return found
 
     def forward(
         self,
@@ -200,27 +181,8 @@ class StyleGan2Generator(LabelledNetwork):
         **drawn: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Images, not bounded, and the styles (N, styled layers, style_dim) that they are made of."""
-        styles = self.styles(z, labels, truncation=truncation, **drawn)
+        styles = self.styles(z, labels, layers=None, truncation=truncation, **drawn)
         return self.synthesis(styles, noise), styles
-
-    def styles(
-        self,
-        z: Tensor,
-        labels: Tensor | None = None,
-        *,
-        truncation: Tensor | None = None,
-        **drawn: Tensor,
-    ) -> Tensor:
-        """Styles (N, styled layers, style_dim) of latents; `drawn` has those of `mixed`, with a second latent."""
-        style = self.mapping(z, labels)
-        if self.training:
-            self.mean_style.look_at(style)
-        if truncation is not None:
-            style = self.mean_style.truncated(style, truncation)
-        if not drawn:
-            return style[:, None].expand(-1, self.styled_layers, -1)
-        other, mix = self.mapping(drawn["other"], labels), drawn["mix"] < self.mixing
-        return mixed(style, other, drawn["cut"], mix, layers=self.styled_layers)
 
     def synthesis(self, styles: Tensor, noise: Tensor | None = None) -> Tensor:
         """Images (N, channels, resolution, resolution), not bounded, of styles (N, styled layers, style_dim).
@@ -230,34 +192,19 @@ class StyleGan2Generator(LabelledNetwork):
             noise: standard normal numbers (N, n) of all layers; None takes the fixed ones.
         """
         count = styles.shape[0]  # not len, which a trace takes for a constant
-        planes = self._planes(noise, count)
+        planes = self.planes(noise, count)
         x = self.constant.expand(count, -1, -1, -1).to(styles.dtype)
         images: Tensor | None = None
         at = 0
         for block in cast("Iterable[SynthesisBlock]", self.blocks):
             after = at + len(block.layers)
-            x = block(x, styles[:, at:after], None if planes is None else planes[at:after])
+            x = block(x, styles[:, at:after], planes[at:after])
             at = after
             if block.colours is not None:
                 colours = block.colours(x, styles[:, at])
                 images = colours if images is None else self.enlarge(images) + colours
         assert images is not None, "the last block makes an image"
         return images
-
-    def _planes(self, noise: Tensor | None, images: int) -> list[Tensor] | None:
-        """The noise of each layer (N, 1, H, W)."""
-        if self.fixed_noise is None:
-            return None
-        numbers = self.fixed_noise.expand(images, -1) if noise is None else noise
-        parts = numbers.split([size**2 for size in self.noise_sizes], dim=1)
-        return [
-            part.unflatten(1, (1, size, size))
-            for part, size in zip(parts, self.noise_sizes, strict=True)
-        ]
-
-    def notes(self) -> dict[str, Tensor]:
-        """What the last call in training leaves for the engine to average: the mean of its styles."""
-        return self.mean_style.notes()
 
 
 class JudgingBlock(nn.Module):
