@@ -1,0 +1,119 @@
+"""Runs from image to image from the command line: trained, sampled, scored, loaded, and gone on with."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+
+import gan_lab
+from gan_lab.evaluate import main as evaluate
+from gan_lab.interpolate import main as interpolate
+from gan_lab.sample import main as sample
+from gan_lab.train import main
+
+TINY = [
+    "debug=tiny", "logger=none", "strategy=cpu", "data.resolution=32", "samples.num=6", "max_rounds=2",
+]  # fmt: skip
+NARROW = [
+    "generator_ab.width=4", "generator_ba.width=4", "generator_ab.blocks=1", "generator_ba.blocks=1",
+    "discriminator_a.width=4", "discriminator_b.width=4", "discriminator_a.layers=1", "discriminator_b.layers=1",
+]  # fmt: skip
+MODELS = {
+    "pix2pix": ["model=pix2pix", "discriminator.layers=1"],
+    "cyclegan": ["model=cyclegan", *NARROW],
+}
+VALUES = {"pix2pix": "metric/l1", "cyclegan": "metric/translation"}
+
+
+def save_noise(folder, count, size, draw):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        pixels = draw.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Pictures of pairs, and folders of two kinds of images, of different numbers."""
+    place, draw = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for split, count in (("train", 9), ("test", 5)):
+        save_noise(place / "pix2pix" / split, count, (64, 32), draw)
+        save_noise(place / "cyclegan" / f"{split}A", count, (32, 32), draw)
+        save_noise(place / "cyclegan" / f"{split}B", count + 2, (32, 32), draw)
+    return place
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def trained(request, tmp_path_factory, roots):
+    """A finished run, with the options that made it."""
+    folder = tmp_path_factory.mktemp(request.param) / "run"
+    line = [*MODELS[request.param], *TINY, f"data.root={roots / request.param}"]
+    assert main([*line, f"hydra.run.dir={folder}"]) == 0
+    return request.param, folder
+
+
+def test_it_is_scored_on_the_held_out_split(trained):
+    model, folder = trained
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    scored = [record for record in records if VALUES[model] in record]
+    assert len(scored) == 2, "before and after"
+    assert scored[-1]["protocol"]["split"].startswith("test")
+    assert scored[-1]["protocol"]["num_samples"] == 5
+    assert {"metric/psnr", "metric/cycle"} & scored[-1].keys()
+
+
+def test_grids_show_rows_of_the_held_out_split(trained, roots):
+    model, folder = trained
+    game = gan_lab.load(folder).game
+    column = "partner" if model == "pix2pix" else "images_a"
+    with Image.open(
+        roots / model / ("test" if model == "pix2pix" else "testA") / "0.png"
+    ) as picture:
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    wanted = pixels[:, :, 32:] if model == "pix2pix" else pixels
+    kept = getattr(game, f"kept_{column}")
+    assert any(torch.equal(one, wanted) for one in kept)
+
+
+def test_the_commands_after_training_know_it(trained, tmp_path, capsys):
+    _, folder = trained
+    assert sample([f"run={folder}", "num=4", f"out={tmp_path / 'grid.png'}"]) == 0
+    assert sample([f"run={folder}", "num=4", "ask.view=source", f"out={tmp_path / 'in.png'}"]) == 0
+    assert (tmp_path / "grid.png").read_bytes() != (tmp_path / "in.png").read_bytes()
+    model = gan_lab.load(folder)
+    assert_close(model.sample(3, batch_size=2), model.sample(3), rtol=0, atol=1e-5)
+    assert "from" in repr(model)
+    capsys.readouterr()
+    assert interpolate([f"run={folder}", "seeds=1,2"]) != 0
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "is for latents" in said
+
+
+def test_it_is_evaluated_again_to_the_same_values(trained, capsys):
+    model, folder = trained
+    name = "paired" if model == "pix2pix" else "translation"
+    assert evaluate([f"run={folder}", f"metrics={name}", "metrics.split=test"]) == 0
+    lines = dict(line.split(" ") for line in capsys.readouterr().out.splitlines() if " " in line)
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    last = [record for record in records if VALUES[model] in record][-1]
+    assert float(lines[VALUES[model]]) == pytest.approx(last[VALUES[model]], rel=1e-4, abs=1e-6)
+
+
+def test_it_goes_on(trained):
+    _, folder = trained
+    assert main([f"resume={folder}", "max_rounds=3"]) == 0
+    assert gan_lab.load(folder).iteration == 3
+
+
+def test_data_without_partners_is_refused_in_words(capsys, tmp_path):
+    line = ["model=pix2pix", "data=fashion_mini", *TINY, f"hydra.run.dir={tmp_path / 'run'}"]
+    assert main(line) != 0
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "partner" in said
