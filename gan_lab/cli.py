@@ -21,6 +21,7 @@ COMMANDS = {
     "sample": "images from a trained generator: gan-lab sample run=<folder> num=64",
     "interpolate": "a film between images: gan-lab interpolate run=<folder> seeds=3,17,40 out=walk.mp4",
     "latent": "directions, projections and more: gan-lab latent run=<folder> do=directions",
+    "translate": "images through a model that translates: gan-lab translate run=<folder> input=photos/ out=translated/",
     "timelapse": "a film of training: gan-lab timelapse run=<folder> out=training.mp4",
     "evaluate": "scores of a trained generator: gan-lab evaluate run=<folder> metrics=fid",
     "export": "a trained generator as ONNX: gan-lab export run=<folder> format=onnx",

@@ -18,7 +18,12 @@ class Grey(nn.Module):
     def forward(self, images: Tensor, draw: Draw) -> Tensor:
         """Map images (N, C, H, W) to grey ones of the same shape."""
         del draw
+        return self.of_given(images, None)
+
+    def of_given(self, images: Tensor, alpha: Tensor | None) -> Tensor:
+        """Images (N, C, H, W) that a person gives, without what colours they have."""
+        del alpha
+        weights = images.new_tensor(LUMINANCE).view(1, -1, 1, 1)
         if images.shape[1] != len(LUMINANCE):
             return images
-        weights = images.new_tensor(LUMINANCE).view(1, -1, 1, 1)
         return (images * weights).sum(dim=1, keepdim=True).expand_as(images)

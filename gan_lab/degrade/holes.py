@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.degrade.part import Draw
 
 FILLED = 0.0  # what stands in a hole: grey
+HALF = 0.5  # of opaque: what a person made more transparent is a hole
 
 
 class Holes(nn.Module):
@@ -22,6 +24,8 @@ class Holes(nn.Module):
         low: shortest side of one, as a share of the image's, in (0, 1].
         high: longest side of one, likewise.
     """
+
+    fills = True  # what is transparent is a hole, and is none afterwards
 
     def __init__(self, *, count: int = 1, low: float = 0.35, high: float = 0.5) -> None:
         super().__init__()
@@ -54,3 +58,17 @@ class Holes(nn.Module):
         """What was made, inside of the holes only."""
         mask = source[:, -1:]
         return made * mask + source[:, :-1] * (1 - mask)
+
+    def of_given(self, images: Tensor, alpha: Tensor | None) -> Tensor:
+        """Images (N, C, H, W) with holes where a person made them transparent, as `forward` gives them.
+
+        Raises:
+            ConfigError: where nothing is transparent.
+        """
+        if alpha is None or not bool((alpha < HALF).any()):
+            raise ConfigError(
+                "the model fills holes, and no part of the image is transparent; erase what it shall fill and save the "
+                "image as PNG with transparency."
+            )
+        mask = (alpha < HALF).to(images)
+        return torch.cat([images * (1 - mask) + FILLED * mask, mask], dim=1)

@@ -148,6 +148,7 @@ class PairedGAN(Translation, GAN):
         in_range("pixel_kimg", pixel_kimg, low=0)
         self.pixel_kimg = pixel_kimg
         self.degrade = dict(degrade or {})
+        self.keeps_alpha = not any(getattr(one, "fills", False) for one in self.degrade.values())
         self.keep({f"degrade_{name}": part for name, part in self.degrade.items()})
         # Sources are columns of the data, or made of the images themselves.
         self.sources = ("images",) if self.degrade else ("partner",)  # type: ignore[misc]
@@ -176,6 +177,18 @@ class PairedGAN(Translation, GAN):
             if hasattr(part, "put_back"):
                 found = part.put_back(found, source)
         return found
+
+    def given(self, images: Tensor, alpha: Tensor | None = None) -> Tensor:
+        """What the chain of degradations leaves of an image that lacks already what they take away."""
+        for part in self.degrade.values():
+            if hasattr(part, "of_given"):
+                images = part.of_given(images, alpha)
+        return images
+
+    def place_of(self, answers: Mapping[str, Tensor]) -> str:
+        """Made of images, or their partners."""
+        del answers
+        return "source" if self.degrade else "partner"
 
     def source_of(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Sources (N, C', h, w) of what `inputs` returned."""

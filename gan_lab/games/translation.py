@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -34,6 +35,7 @@ class Translation(AdversarialModule):
     views: ClassVar[tuple[str, ...]] = ("source", "translated")
     shown: ClassVar[str] = "translated"
     latent_dim = 0  # a sample is made of an image
+    keeps_alpha = True  # a translation is transparent where its source was
 
     def keep_places(self, kept: int, shapes: Mapping[str, Sequence[int]]) -> None:
         """Make room for rows of these columns, each of a shape (C, H, W)."""
@@ -105,6 +107,50 @@ class Translation(AdversarialModule):
             usual = self.usual(name, values)
             found[name] = torch.tensor(asked(ask, name, places) or [usual] * len(places))
         return found
+
+    # Images that somebody gives --------------------------------------------------------------
+
+    @property
+    def given_channels(self) -> int:
+        """Channels of images that somebody gives to be translated."""
+        return int(getattr(self, f"kept_{self.sources[0]}").shape[1])
+
+    def sizes(self) -> tuple[int, int]:
+        """How many times larger translations are than what is given, and what its sides must be multiples of.
+
+        Networks say so: `scale` where they enlarge, `multiple` where they take some sides only.
+        """
+        networks = list(self.averaged_networks().values())
+        side = int(getattr(self, f"kept_{self.sources[0]}").shape[-1])
+        enlarges = max(int(getattr(one, "scale", 1)) for one in networks)
+        return enlarges, math.lcm(*(int(getattr(one, "multiple", side)) for one in networks))
+
+    def given(self, images: Tensor, alpha: Tensor | None = None) -> Tensor:
+        """The source that an image is, where somebody gives it.
+
+        Args:
+            images: (N, C, H, W) in [-1, 1].
+            alpha: (N, 1, H, W) in [0, 1], 0 where images are transparent; None where they are not.
+
+        Returns:
+            Shape (N, C', H, W).
+        """
+        del alpha
+        return images
+
+    def inputs_given(self, source: Tensor, ask: Mapping[str, int]) -> dict[str, Tensor]:
+        """What `generate` takes, to translate sources (N, C', H, W), with one answer to a question for all of them."""
+        rows = torch.zeros(len(source), dtype=torch.int64, device=source.device)
+        answers = {
+            name: rows + ask.get(name, self.usual(name, values))
+            for name, values in self.questions().items()
+        }
+        return {self.place_of(answers): source, **answers}
+
+    def place_of(self, answers: Mapping[str, Tensor]) -> str:
+        """Where `generate` looks for its source, with these answers (N,) to the game's questions."""
+        del answers
+        return self.sources[0]
 
     def usual(self, question: str, values: Sequence[str]) -> int:
         """The answer to a question that nobody asked."""

@@ -17,6 +17,7 @@ from gan_lab.engine.randomness import numbers_of
 from gan_lab.generation.generator import ImageGenerator, settle_weights
 from gan_lab.generation.latents import latent_of, refuse_without_latents, truncated, walk
 from gan_lab.generation.sampling import Sampler
+from gan_lab.generation.translating import Translator, answer_of, require_translation
 from gan_lab.process.machine import allow_tf32
 from gan_lab.storage.run_folder import RunFolder
 
@@ -203,6 +204,51 @@ class Pretrained:
     def reconstruct(self, images: Tensor, *, batch_size: int = 64) -> Tensor:
         """What the generator makes of the latents of images, as `encode`: (N, C, H, W) in [-1, 1]."""
         return self._of_images("reconstruct", images, batch_size)
+
+    def translate(
+        self,
+        images: Tensor,
+        *,
+        direction: str | None = None,
+        tile: int | None = None,
+        overlap: int | None = None,
+        alpha: Tensor | None = None,
+        **ask: str | int,
+    ) -> Tensor:
+        """What a model from image to image makes of images of any size.
+
+        Args:
+            images: (N, C, H, W) in [-1, 1].
+            direction: of a model that knows two kinds of images, such as "a to b" or AtoB.
+            tile: side of the tiles that images are cut into; None cuts only those that are too large for memory.
+            overlap: pixels that neighbouring tiles share, at most half of a tile; None is a quarter.
+            alpha: (N, 1, H, W) in [0, 1], 0 where a model that fills holes shall do so.
+            ask: whatever else the model may be asked for, by name: a number or a name.
+
+        Returns:
+            (N, C', H', W') in [-1, 1], float32, on `device`; H' is H, but for models that enlarge.
+
+        Raises:
+            ConfigError: if the run's model makes images of random numbers, or does not know what is asked.
+        """
+        return self.translator(direction=direction, tile=tile, overlap=overlap, **ask)(
+            images, alpha
+        )
+
+    def translator(
+        self,
+        *,
+        direction: str | None = None,
+        tile: int | None = None,
+        overlap: int | None = None,
+        **ask: str | int,
+    ) -> Translator:
+        """What `translate` does, for one part of the images after another."""
+        require_translation(self.game)
+        wanted = ask if direction is None else {**ask, "direction": direction}
+        answers = {name: answer_of(self.game, name, value) for name, value in wanted.items()}
+        sampler = Sampler(self.game, self.networks)
+        return Translator(sampler, ask=answers, tile=tile, overlap=overlap)
 
     def _of_images(self, what: str, images: Tensor, batch_size: int) -> Tensor:
         made = getattr(self.game, what, None)

@@ -244,7 +244,7 @@ def test_every_run_wide_option_has_a_value_in_the_root():
 
 # Defaults have one home: conf/. A constructor repeats its YAML file's for Python, which the first test here holds.
 
-AFTER = ("sample", "evaluate", "export", "interpolate", "timelapse", "latent")
+AFTER = ("sample", "evaluate", "export", "interpolate", "timelapse", "latent", "translate")
 # Options that mean the same in every command and in Python.
 SHARED = (
     "checkpoint", "ema", "device", "overwrite", "allow_targets", "batch_size", "truncation", "seed", "batch_norm",

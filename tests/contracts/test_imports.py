@@ -61,6 +61,10 @@ ROOMS = {
             "engine", "generation",
         },
     ),
+    "translating": (
+        {"torch", "PIL"},
+        {"common", "process", "media", "data.decoding", "metrics", "perceptual", "generation"},
+    ),
     "reports": ({"matplotlib"}, {"common", "storage", "config", "media", "engine"}),
     "loggers": (
         {"PIL", "numpy", "yaml", "torch", "tensorboard", "wandb", "aim"} | LIGHTNING,
@@ -81,8 +85,8 @@ ROOMS = {
 
 # Libraries that only these files may name.
 COMMANDS = {
-    "train.py", "sample.py", "interpolate.py", "timelapse.py", "evaluate.py", "export.py", "compare.py", "cli.py",
-    "completion.py", "latent.py",
+    "train.py", "sample.py", "interpolate.py", "timelapse.py", "translate.py", "evaluate.py", "export.py", "compare.py",
+    "cli.py", "completion.py", "latent.py",
 }  # fmt: skip
 ONLY = {
     "wandb": {"loggers/wandb.py"},
@@ -96,7 +100,7 @@ ONLY = {
     },
     "onnxruntime": {"generation/exporting.py"},
     "pydantic": {"config/types.py"},
-    "av": {"media/films.py"},
+    "av": {"media/films.py", "media/videos.py"},
     "argcomplete": {"completion.py"},
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
@@ -116,7 +120,7 @@ LIGHT = [
     "config/paths.py", "config/line.py", "config/groups.py", "config/sentences.py", "config/stored.py",
     "config/permission.py", "config/choices.py", "config/types.py", "config/lightning.py", "storage/links.py",
     "storage/origin.py", "config/seeds.py", "config/composed.py", "config/help.py", "config/sweeps.py",
-    "config/candidates.py", "config/older.py", "interpolate.py", "timelapse.py", "latent.py",
+    "config/candidates.py", "config/older.py", "interpolate.py", "timelapse.py", "latent.py", "translate.py",
 ]  # fmt: skip
 
 
@@ -242,7 +246,7 @@ for module, arguments, wanted in (
     ("gan_lab.train", ["modle=wgan"], 2), ("gan_lab.train", ["model=wgan_pg"], 2),
     ("gan_lab.sample", ["--help"], 0), ("gan_lab.evaluate", ["--help"], 0),
     ("gan_lab.export", ["--help"], 0), ("gan_lab.interpolate", ["--help"], 0), ("gan_lab.timelapse", ["--help"], 0),
-    ("gan_lab.latent", ["--help"], 0),
+    ("gan_lab.latent", ["--help"], 0), ("gan_lab.translate", ["--help"], 0),
     ("gan_lab.train", ["--list"], 0), ("gan_lab.train", ["-m", "modle=wgan"], 2),
 ):
     sys.argv[1:] = arguments

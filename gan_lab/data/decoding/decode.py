@@ -59,10 +59,36 @@ def decode(data: bytes, channels: int, *, max_pixels: int = MAX_PIXELS) -> Tenso
     Raises:
         BadImageError: if the content is empty, truncated, damaged, too large or not an image.
     """
+    pixels = _read(data, max_pixels)
+    if pixels.shape[0] in (2, 4):
+        pixels = on_white(pixels)
+    return _of_channels(pixels, channels)
+
+
+def decode_with_alpha(
+    data: bytes, channels: int, *, max_pixels: int = MAX_PIXELS
+) -> tuple[Tensor, Tensor | None]:
+    """Decode one image as `decode` does, but keep its colours as they are and its transparency beside them.
+
+    Returns:
+        uint8 (channels, H, W), and uint8 (1, H, W) of 255 where nothing shines through, or None where the file has no
+        transparency.
+
+    Raises:
+        BadImageError: as `decode`.
+    """
+    pixels = _read(data, max_pixels)
+    if pixels.shape[0] not in (2, 4):
+        return _of_channels(pixels, channels), None
+    return _of_channels(pixels[:-1], channels), pixels[-1:]
+
+
+def _read(data: bytes, max_pixels: int) -> Tensor:
+    """Pixels (1 to 4, H, W), or BadImageError with the reason."""
     if not data:
         raise BadImageError("is empty")
     try:
-        pixels = _pixels(data, max_pixels)
+        return _pixels(data, max_pixels)
     except UnidentifiedImageError:
         raise BadImageError("is not an image of a kind that is read here") from None
     except Image.DecompressionBombError as error:  # outside of `our_limit_alone`
@@ -72,6 +98,9 @@ def decode(data: bytes, channels: int, *, max_pixels: int = MAX_PIXELS) -> Tenso
     except Exception as error:  # decoders raise what they like: SyntaxError, struct.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadImageError(f"is truncated or damaged ({reason})") from error
+
+
+def _of_channels(pixels: Tensor, channels: int) -> Tensor:
     if channels == pixels.shape[0]:
         return pixels
     return luminance(pixels) if channels == 1 else pixels.expand(3, -1, -1)
@@ -95,7 +124,7 @@ def on_white(pixels: Tensor) -> Tensor:
 
 
 def _pixels(data: bytes, max_pixels: int) -> Tensor:
-    """Return uint8, shape (1 or 3, H, W)."""
+    """Return uint8, shape (1 to 4, H, W); of 2 or 4 the last is alpha."""
     if data.startswith(PNG):
         return _png(data, max_pixels)
     size = jpeg_size(data) if data.startswith(JPEG) else None
@@ -135,8 +164,7 @@ def _png(data: bytes, max_pixels: int) -> Tensor:
 def _png16(data: bytes) -> Tensor:
     buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     wide = decode_png(buffer, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=True)
-    pixels = ((wide.to(torch.int32) + 128) // 257).to(torch.uint8)
-    return on_white(pixels) if pixels.shape[0] in (2, 4) else pixels
+    return ((wide.to(torch.int32) + 128) // 257).to(torch.uint8)
 
 
 def _pillow(data: bytes, max_pixels: int) -> Tensor:
@@ -144,7 +172,7 @@ def _pillow(data: bytes, max_pixels: int) -> Tensor:
         check_pixels(*opened.size, max_pixels)
         image = ImageOps.exif_transpose(opened)
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        return on_white(_tensor(image.convert("RGBA")))
+        return _tensor(image.convert("RGBA"))
     if image.mode in ("1", "L"):
         return _tensor(image.convert("L"))
     if image.mode.startswith(("I", "F")):  # convert("RGB") would clip these, not scale them

@@ -68,6 +68,7 @@ class TranslationGenerator(nn.Module):
             raise ConfigError(
                 f"data.resolution={resolution}: cannot be halved {halvings} times; {fits}."
             )
+        self.multiple = 1 << halvings  # of sides that it takes
         bias, given = norm == "none", source_channels or channels
         first = nn.Conv2d(given, width, 7, bias=bias)
         layers = [nn.ReflectionPad2d(3), first, plane_norm(norm, width), nn.ReLU()]

@@ -123,7 +123,7 @@ class SuperResolutionGenerator(nn.Module):
         in_range("blocks", blocks, low=1)
         in_range("width", width, low=1)
         in_range("growth", growth, low=1)
-        self.scale = scale
+        self.scale, self.multiple = scale, 1  # any side is taken
         kinds = {
             "residual": lambda: SRBlock(width, norm),
             "dense": lambda: ResidualInResidual(width, growth),

@@ -51,14 +51,14 @@ class UNetGenerator(nn.Module):
                 "fewer, or a resolution that is a power of 2."
             )
         widths = [min(width << level, WIDEST * width) for level in range(depth)]
-        inner = resolution >> depth  # instance norm of a single place would be zero
+        self.multiple = 1 << depth  # of sides that it takes
         self.down = nn.ModuleList()
         inputs = source_channels or channels
         for level, outputs in enumerate(widths):
-            bare = level in (0, depth - 1) and (level == 0 or inner == 1)
-            self.down.append(
-                _halving(inputs, outputs, norm="none" if bare else norm, first=level == 0)
-            )
+            # Instance norm of a single place would be zero.
+            bare = level == 0 or resolution >> (level + 1) == 1
+            kind = "none" if bare else norm
+            self.down.append(_halving(inputs, outputs, norm=kind, first=level == 0))
             inputs = outputs
         self.up = nn.ModuleList()
         for level in range(depth - 1, 0, -1):

@@ -1,0 +1,1 @@
+"""Files through a trained model from image to image: what `python -m gan_lab.translate` does."""
