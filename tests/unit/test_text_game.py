@@ -16,7 +16,6 @@ from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.losses.policy_gradient import Baseline
 from gan_lab.networks.text.cnn import TextCnnDiscriminator
 from gan_lab.networks.text.lstm import LstmGenerator
-from gan_lab.process.machine import cpu_computes_bf16
 from tests.conftest import CHOSEN, adam, differing, play_rounds, weights
 from tests.test_captured import same, taped
 
@@ -115,9 +114,7 @@ def test_accumulation_changes_nothing(kind):
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", GAMES)
 def test_a_resumed_run_goes_on_bit_for_bit(kind, cut):
-    # Torch has no LSTM in half precision on a CPU that does not compute it by itself.
-    precision = "bf16-mixed" if cpu_computes_bf16() else "32-true"
-    options = {"dropout": 0.25, "training": {"precision": precision}, **PHASES}
+    options = {"dropout": 0.25, "training": {"precision": "bf16-mixed"}, **PHASES}
     stream, whole = tokens(), GAMES[kind](**options)
     play_rounds(whole, stream, 5)
     stream, first, second = tokens(), GAMES[kind](**options), GAMES[kind](**options)

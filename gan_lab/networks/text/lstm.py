@@ -64,7 +64,7 @@ class LstmGenerator(Writer):
             float32 (N, L, vocab_size): entry [n, t, v] is log G(v | tokens[n, :t]).
         """
         inputs = torch.cat([self._starts(len(tokens)), tokens[:, :-1]], dim=1)
-        hidden, _ = self.lstm(self.embedding(inputs))
+        hidden, _ = self._read(self.embedding(inputs))
         return F.log_softmax(self.head(hidden).float(), dim=-1)
 
     @torch.no_grad()
@@ -120,7 +120,17 @@ class LstmGenerator(Writer):
         device = self.embedding.weight.device
         return torch.full((count, 1), self.vocab_size, dtype=torch.int64, device=device)
 
+    def _read(self, read: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """The LSTM on embeddings (N, R, embedding): hidden (N, R, width), and the state behind them."""
+        if read.is_cuda:
+            found: tuple[Tensor, State] = self.lstm(read, state)
+            return found
+        # Many CPUs have no LSTM in half precision: torch ends in an error there.
+        with torch.autocast("cpu", enabled=False):
+            found = self.lstm(read.float(), state)
+        return found
+
     def _next(self, read: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Logits of the token after those read (N, R, embedding), float32 (N, vocab_size), and the state behind it."""
-        hidden, state = self.lstm(read, state)
+        hidden, state = self._read(read, state)
         return self.head(hidden[:, -1]).float(), state
