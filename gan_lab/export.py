@@ -28,6 +28,7 @@ OPTIONS = {
     "run": Field(str),
     "checkpoint": Field(str),
     "format": Field(str, choices=("onnx", "torch")),
+    "direction": Field(str | None),
     "out": Field(str | None),
     "overwrite": Field(bool),
     "ema": Field(bool),
@@ -73,11 +74,12 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
         raise ConfigError(
             f"out={out}: a file is there already; choose another name, or set overwrite=true."
         )
+    direction = options["direction"]
+    generator = model.generator if direction is None else model.translation(direction=direction)
     with phase("Writing and checking the file"):
-        difference = export(model.generator, out, format=options["format"])
-    dim = model.generator.latent_dim
+        difference = export(generator, out, format=options["format"])
     words = (
-        f"latents: float32 (N, {dim}), standard normal numbers; images: float32 in [-1, 1]. "
+        f"{generator.takes[0]}: {generator.given}; images: float32 in [-1, 1]. "
         f"Checked against the checkpoint by running the file: differences up to {difference:.1g}."
     )
     return out, words

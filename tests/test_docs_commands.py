@@ -86,7 +86,9 @@ def stand_ins(tmp_path_factory):
         picture.save(place / "photos" / f"{number}.png")
     _save_translations(place, draw)
     pairs = [*TINY, "model=pix2pix", "discriminator.layers=1", f"data.root={place / 'pairs'}"]
-    assert gan_lab.train.main([*pairs, "metrics=none", f"hydra.run.dir={place / 'translated'}"]) == 0
+    assert (
+        gan_lab.train.main([*pairs, "metrics=none", f"hydra.run.dir={place / 'translated'}"]) == 0
+    )
     _save_drawn_inception(place / "inception.pth")
     return place
 

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 import gan_lab
 from gan_lab.common.errors import ConfigError
+from gan_lab.export import main as export
 from gan_lab.train import main as train
 from gan_lab.translate import main
 
@@ -269,3 +270,31 @@ def test_nothing_is_replaced_without_a_word(runs, photos, tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err
     assert main([*line, "overwrite=true"]) == 0
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("run", "format", "more"),
+    [
+        ("pairs", "onnx", []),
+        ("cycle", "torch", ["direction=BtoA"]),
+        ("large", "onnx", []),
+        ("holes", "torch", []),
+    ],
+)
+def test_an_exported_file_translates_images_of_any_size(runs, tmp_path, run, format, more):
+    if format == "onnx":
+        onnxruntime = pytest.importorskip(
+            "onnxruntime", reason="the extra [export] is not installed"
+        )
+    out = tmp_path / "file"
+    assert export([f"run={runs(run)}", f"format={format}", f"out={out}", *more]) == 0
+    model = gan_lab.load(runs(run))
+    module = model.translation(direction="BtoA") if more else model.generator
+    given = torch.rand(3, module.channels, 96, 160) * 2 - 1
+    if format == "onnx":
+        session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+        (name,) = (one.name for one in session.get_inputs())
+        made = torch.from_numpy(session.run(None, {name: given.numpy()})[0])
+    else:
+        made = torch.export.load(out).module()(given)
+    assert_close(made, module(given), rtol=0, atol=1e-4)

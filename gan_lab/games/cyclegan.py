@@ -196,9 +196,12 @@ class CycleGAN(Translation):
         ask = {name: [*values, *values] for name, values in half.ask.items()}
         return Shown(2 * half.count, half.columns, {**ask, "direction": directions})
 
-    def place_of(self, answers: Mapping[str, Tensor]) -> str:
-        """Images of the kind that the asked direction begins with."""
-        return f"images_{KINDS[int(answers['direction'][0])]}"
+    def translation(
+        self, networks: Mapping[str, nn.Module], source: Tensor, ask: Mapping[str, int]
+    ) -> Tensor:
+        """The one network or the other."""
+        found: Tensor = networks[("ab", "ba")[ask.get("direction", 0)]](source)
+        return found
 
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1]: for each row the direction and the view (N,) that are asked for."""

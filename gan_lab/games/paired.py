@@ -185,10 +185,12 @@ class PairedGAN(Translation, GAN):
                 images = part.of_given(images, alpha)
         return images
 
-    def place_of(self, answers: Mapping[str, Tensor]) -> str:
-        """Made of images, or their partners."""
-        del answers
-        return "source" if self.degrade else "partner"
+    def translation(
+        self, networks: Mapping[str, nn.Module], source: Tensor, ask: Mapping[str, int]
+    ) -> Tensor:
+        """The generator, with what is known put back."""
+        del ask
+        return self.translated(networks["generator"], source)
 
     def source_of(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Sources (N, C', h, w) of what `inputs` returned."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_lab.common.ranges import in_range
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
@@ -138,19 +138,20 @@ class Translation(AdversarialModule):
         del alpha
         return images
 
-    def inputs_given(self, source: Tensor, ask: Mapping[str, int]) -> dict[str, Tensor]:
-        """What `generate` takes, to translate sources (N, C', H, W), with one answer to a question for all of them."""
-        rows = torch.zeros(len(source), dtype=torch.int64, device=source.device)
-        answers = {
-            name: rows + ask.get(name, self.usual(name, values))
-            for name, values in self.questions().items()
-        }
-        return {self.place_of(answers): source, **answers}
+    def translation(
+        self, networks: Mapping[str, nn.Module], source: Tensor, ask: Mapping[str, int]
+    ) -> Tensor:
+        """What is made of sources (N, C', H, W), with one answer to each question for all of them.
 
-    def place_of(self, answers: Mapping[str, Tensor]) -> str:
-        """Where `generate` looks for its source, with these answers (N,) to the game's questions."""
-        del answers
-        return self.sources[0]
+        Args:
+            networks: the averaged ones by name.
+            source: of `given`.
+            ask: numbers of the answers that are not the usual ones.
+
+        Returns:
+            Shape (N, C, H, W), in [-1, 1].
+        """
+        raise NotImplementedError
 
     def usual(self, question: str, values: Sequence[str]) -> int:
         """The answer to a question that nobody asked."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, GanLabError, first_line
-from gan_lab.generation.generator import ImageGenerator
+from gan_lab.generation.generator import ImageGenerator, ImageTranslator
 from gan_lab.storage.files import whole_file
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
@@ -25,9 +25,10 @@ CHECKED = (1, 5)  # batch sizes, neither of them the example's
 TOLERANCE = 1e-4  # of values in [-1, 1]; a step of 8-bit pixels is 8e-3
 
 Run = Callable[..., Tensor]
+Exportable = ImageGenerator | ImageTranslator
 
 
-def export(generator: ImageGenerator, out: Path, *, format: str) -> float:
+def export(generator: Exportable, out: Path, *, format: str) -> float:
     """Write a generator as a file of float32 inputs, `latents` (N, latent_dim) first, and `images`, for any N.
 
     Args:
@@ -73,7 +74,7 @@ def require(format: str) -> None:
         )
 
 
-def largest_difference(generator: ImageGenerator, run: Run) -> float:
+def largest_difference(generator: Exportable, run: Run) -> float:
     """The largest difference between the images of a generator and of what was made of it, over two batch sizes.
 
     Raises:
@@ -91,26 +92,23 @@ def largest_difference(generator: ImageGenerator, run: Run) -> float:
     return max(found)
 
 
-def program_of(generator: ImageGenerator) -> torch.export.ExportedProgram:
+def program_of(generator: Exportable) -> torch.export.ExportedProgram:
     """The generator as torch.export sees it, for batches of any size.
 
     Raises:
         GanLabError: if torch cannot follow the network's code.
     """
     inputs = generator.example(EXAMPLES)
-    # All that `forward` takes behind the latents is one argument of its own, a tuple.
-    sizes = [{0: torch.export.Dim("batch", min=1)} for _ in inputs]
-    shapes = (sizes[0], tuple(sizes[1:])) if len(inputs) > 1 else (sizes[0],)
     try:
         with torch.no_grad():
-            return torch.export.export(generator, inputs, dynamic_shapes=shapes)
+            return torch.export.export(generator, inputs, dynamic_shapes=generator.dynamic())
     except Exception as error:  # torch has a dozen kinds for code that it cannot follow
         raise GanLabError(
             f"the generator cannot be exported: torch.export cannot follow its code ({first_line(error)})."
         ) from error
 
 
-def _write_torch(generator: ImageGenerator, file: IO[bytes]) -> None:
+def _write_torch(generator: Exportable, file: IO[bytes]) -> None:
     torch.export.save(program_of(generator), file)
 
 
@@ -119,7 +117,7 @@ def _run_torch(path: Path) -> Run:
         return torch.export.load(file).module()
 
 
-def _write_onnx(generator: ImageGenerator, file: IO[bytes]) -> None:
+def _write_onnx(generator: Exportable, file: IO[bytes]) -> None:
     program = program_of(generator)
     try:
         written = torch.onnx.export(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gan_lab.engine.module import AdversarialModule
+
+SMALL = 24  # pixels at least of an example's side, for each of its images
 
 
 class ImageGenerator(nn.Module):
@@ -48,6 +52,81 @@ class ImageGenerator(nn.Module):
     def example(self, count: int) -> tuple[Tensor, ...]:
         """What so many images take, on the CPU, in the order of `takes`."""
         return tuple(self.__dict__["_game"].inputs(range(count), seed=0).values())
+
+    @property
+    def given(self) -> str:
+        """What the first of its inputs is, in words."""
+        return f"float32 (N, {self.latent_dim}), standard normal numbers"
+
+    def dynamic(self) -> tuple[Any, ...]:
+        """The sizes that may change, as torch.export takes them."""
+        # All that `forward` takes behind the first is one argument of its own, a tuple.
+        first, *others = ({0: torch.export.Dim("batch", min=1)} for _ in self.takes)
+        return (first, tuple(others)) if others else (first,)
+
+
+class ImageTranslator(nn.Module):
+    """A game from image to image as one module: images in, their translations out.
+
+    Attributes:
+        networks: by name, in eval mode.
+        takes: names of what one translation takes.
+        multiple: of the sides that images may have.
+
+    Args:
+        game: one that translates.
+        networks: the averaged ones, by the names that the game gives them.
+        ask: numbers of answers to the game's questions, such as {"direction": 1}.
+    """
+
+    takes = ("sources",)
+    latent_dim = 0
+
+    def __init__(
+        self, game: Any, networks: Mapping[str, nn.Module], ask: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(dict(networks))
+        self.__dict__["_game"] = game
+        self.ask = dict(ask or {})
+        _, self.multiple = game.sizes()
+        self.channels: int = game.given_channels + (not game.keeps_alpha)
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [-1, 1], whose sides are multiples of `multiple`, to their translations, float32.
+
+        A model that fills holes takes one more channel: 1 in the holes, where the others are 0, and 0 beside.
+        """
+        game = self.__dict__["_game"]
+        source = game.given(images) if game.keeps_alpha else images
+        made: Tensor = game.translation(self.networks, source, self.ask)
+        return made
+
+    def example(self, count: int) -> tuple[Tensor, ...]:
+        """So many images on the CPU, the more the larger."""
+        sides = [self.multiple * -(-SMALL * (count + more) // self.multiple) for more in (1, 2)]
+        numbers = torch.Generator().manual_seed(count)
+        return (torch.rand(count, self.channels, *sides, generator=numbers) * 2 - 1,)
+
+    @property
+    def given(self) -> str:
+        """What its input is, in words."""
+        return (
+            f"float32 (N, {self.channels}, H, W) in [-1, 1], H and W multiples of {self.multiple}"
+        )
+
+    def dynamic(self) -> tuple[Any, ...]:
+        """The sizes that may change, as torch.export takes them."""
+        least = -(-SMALL // self.multiple)
+        counts = {
+            at: torch.export.Dim(name, min=least) for at, name in ((2, "rows"), (3, "columns"))
+        }
+        sides = {
+            at: count if self.multiple == 1 else self.multiple * count
+            for at, count in counts.items()
+        }
+        return ({0: torch.export.Dim("batch", min=1), **sides},)
 
 
 def settle_weights(network: nn.Module) -> None:

@@ -14,7 +14,7 @@ from gan_lab.common.ranges import in_range, one_of
 from gan_lab.engine.clock import KIMG
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.randomness import numbers_of
-from gan_lab.generation.generator import ImageGenerator, settle_weights
+from gan_lab.generation.generator import ImageGenerator, ImageTranslator, settle_weights
 from gan_lab.generation.latents import latent_of, refuse_without_latents, truncated, walk
 from gan_lab.generation.sampling import Sampler
 from gan_lab.generation.translating import Translator, answer_of, require_translation
@@ -34,7 +34,8 @@ class Pretrained:
         iteration: rounds trained.
         images_seen: reals seen in training.
         networks: the generator's networks by name, in eval mode, on `device`.
-        generator: the same as one module, from standard normal numbers (N, latent_dim) to images.
+        generator: the same as one module, from standard normal numbers (N, latent_dim) or, where the model translates,
+            from images to images.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class Pretrained:
         self.images_seen = game.clock.images_seen
         self.device = device
         self.networks: Mapping[str, nn.Module] = game.averaged_networks()
-        self.generator = ImageGenerator(game, self.networks)
+        kind = ImageTranslator if hasattr(game, "translation") else ImageGenerator
+        self.generator = kind(game, self.networks)
 
     def __repr__(self) -> str:
         if self.game.makes != "images":
@@ -245,10 +247,18 @@ class Pretrained:
     ) -> Translator:
         """What `translate` does, for one part of the images after another."""
         require_translation(self.game)
-        wanted = ask if direction is None else {**ask, "direction": direction}
-        answers = {name: answer_of(self.game, name, value) for name, value in wanted.items()}
         sampler = Sampler(self.game, self.networks)
+        answers = self._answers(direction, ask)
         return Translator(sampler, ask=answers, tile=tile, overlap=overlap)
+
+    def translation(self, *, direction: str | None = None, **ask: str | int) -> ImageTranslator:
+        """The `generator` of a model that translates, for one direction."""
+        require_translation(self.game)
+        return ImageTranslator(self.game, self.networks, self._answers(direction, ask))
+
+    def _answers(self, direction: str | None, ask: Mapping[str, str | int]) -> dict[str, int]:
+        wanted = ask if direction is None else {**ask, "direction": direction}
+        return {name: answer_of(self.game, name, value) for name, value in wanted.items()}
 
     def _of_images(self, what: str, images: Tensor, batch_size: int) -> Tensor:
         made = getattr(self.game, what, None)

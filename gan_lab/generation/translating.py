@@ -82,8 +82,11 @@ class Translator:
             at_once=at_once,
         )  # fmt: skip
 
+    @torch.no_grad()
     def _make(self, source: Tensor) -> Tensor:
-        return self.sampler.images(self.game.inputs_given(source, self.ask))
+        with torch.autocast(source.device.type, enabled=False):
+            made: Tensor = self.game.translation(self.sampler.networks, source, self.ask)
+        return made.float()
 
     def _alone(
         self, images: Tensor, alpha: Tensor | None
@@ -115,7 +118,7 @@ def require_translation(game: AdversarialModule) -> None:
     Raises:
         ConfigError: one sentence.
     """
-    if not hasattr(game, "inputs_given"):
+    if not hasattr(game, "translation"):
         raise ConfigError(
             "translate: this run's model makes images of random numbers, not of other images; `sample` shows them, and "
             "model=pix2pix or model=cyclegan translate."

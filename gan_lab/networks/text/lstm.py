@@ -122,13 +122,10 @@ class LstmGenerator(Writer):
 
     def _read(self, read: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The LSTM on embeddings (N, R, embedding): hidden (N, R, width), and the state behind them."""
-        if read.is_cuda:
-            found: tuple[Tensor, State] = self.lstm(read, state)
-            return found
-        # Many CPUs have no LSTM in half precision: torch ends in an error there.
+        # Many CPUs have no LSTM in half precision: torch ends in an error there. On GPUs this changes nothing.
         with torch.autocast("cpu", enabled=False):
-            found = self.lstm(read.float(), state)
-        return found
+            hidden, behind = self.lstm(read.float(), state)
+        return hidden, behind
 
     def _next(self, read: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Logits of the token after those read (N, R, embedding), float32 (N, vocab_size), and the state behind it."""
