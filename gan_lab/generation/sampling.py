@@ -79,6 +79,16 @@ class Sampler:
         """Columns of the data that samples are made of and compared with; none where they are made of numbers."""
         return tuple(dict.fromkeys((*self.module.sources, *self.module.targets)))
 
+    @property
+    def compared_with(self) -> tuple[str, ...]:
+        """Columns of the data that samples should be equal to; none where no image is the right one."""
+        return self.module.targets
+
+    @property
+    def questions(self) -> Mapping[str, Sequence[str]]:
+        """What may be asked of the samples: by name, the names of the values 0, 1, 2, ..."""
+        return self.module.questions()
+
     def of_rows(self, rows: Mapping[str, Tensor], numbers: Sequence[int], **ask: int) -> Tensor:
         """Images (N, C, H, W) that are made of these rows of the data.
 

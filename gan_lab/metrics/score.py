@@ -75,6 +75,9 @@ class Metric:
         """
         raise NotImplementedError
 
+    def meet(self, sample: Sample) -> None:
+        """Learn what samples offer before any is drawn, for a metric whose `keys` depend on it; here none does."""
+
     def reset(self) -> None:
         """Forget the fakes."""
         raise NotImplementedError

@@ -140,7 +140,10 @@ class Metrics:
                 f"data: this model makes its samples of {missing[0]}, and {self.rows.name} has none; choose data=pairs "
                 "or data=unpaired."
             )
-        offered |= {"pairs"} if "images" in columns else {"directions"} if columns else set()
+        if getattr(sample, "compared_with", ()):
+            offered.add("pairs")
+        elif columns and "images" not in columns:
+            offered.add("directions")
         if _labels(sample, 0, 1) is not None:
             offered.add("labels")
         for one in self.metrics:
@@ -151,6 +154,12 @@ class Metrics:
                     else f"{need}, which this model does not offer; choose another model"
                 )
                 raise ConfigError(f"metrics: {one.name} needs {what}, or metrics=small.")
+            one.meet(sample)
+        if self.key not in self.ranking.keys:
+            raise ConfigError(
+                f"checkpoint.monitor={self.key}: of this model there is no such value; {self.ranking.name} gives "
+                f"{', '.join(self.ranking.keys)}."
+            )
 
     def score(
         self,

@@ -8,24 +8,24 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gan_lab.common.errors import ConfigError
 from gan_lab.data.table import SideBySide
 from gan_lab.media.images import to_uint8
 from gan_lab.metrics.score import Metric, about_images
-from gan_lab.metrics.views import Fakes, Reals
+from gan_lab.metrics.views import Fakes, Reals, Sample
 from gan_lab.perceptual.distance import PerceptualDistance
 
-WAYS = {"a": 1, "b": 0}  # into which kind, and the answer to `direction` that says so
-BACK = 2  # the answer to `view` that shows an image translated there and back
+OTHER = {"a": "b", "b": "a"}  # which kind becomes the other
 BATCH = 32
 
 
 class Translation(Metric):
-    """The kernel distance of translated images from those of the other kind, mean of both directions; lower is better.
+    """The kernel distance of translated images from those of the other kind; lower is better.
 
     It is the unbiased squared MMD with KID's cubic kernel (arXiv:1801.01401, section 4), on features of the project's
     small perceptual network: its mean is right for few images, and it may be below 0. The protocol tells what the
-    sources themselves get: a translation that did something is nearer. Beside it the L1 distance of images that were
-    translated there and back.
+    sources themselves get: a translation that did something is nearer. A model that goes both ways gets the mean of
+    both directions, and one that shows images translated there and back their L1 distance beside.
 
     Args:
         every_kimg: evaluate when so many thousand training images were seen; 0 for the end only.
@@ -34,27 +34,46 @@ class Translation(Metric):
 
     key = "metric/translation"
     needs: ClassVar[frozenset[str]] = frozenset({"directions"})
-    beside: ClassVar[tuple[str, ...]] = (
-        "metric/translation_a",
-        "metric/translation_b",
-        "metric/cycle",
-    )
 
     def __init__(self, *, every_kimg: float = 2, num_samples: int = 200) -> None:
         super().__init__(every_kimg=every_kimg, num_samples=num_samples)
+        # What a model may offer at most; `meet` tells what it does.
+        self.ways: Mapping[str, Mapping[str, int]] = {kind: {} for kind in OTHER}
+        self.back: int | None = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The mean, that of each direction, and the distance there and back."""
-        return (self.key, *self.beside)
+        """The mean, that of each direction where there are two, and the distance there and back where images return."""
+        directions = [f"metric/translation_{kind}" for kind in self.ways]
+        cycle = ["metric/cycle"] if self.back is not None else []
+        return (self.key, *(directions if len(directions) > 1 else ()), *cycle)
+
+    def meet(self, sample: Sample) -> None:
+        """Learn which kinds of images the samples may be, what to ask for each, and whether images come back."""
+        questions = getattr(sample, "questions", {})
+        views, directions = questions.get("view", ()), list(questions.get("direction", ()))
+        self.ways = {
+            kind: {"direction": directions.index(f"{other} to {kind}")} if directions else {}
+            for kind, other in OTHER.items()
+            if f"images_{other}" in getattr(sample, "made_of", ())
+        }
+        self.back = list(views).index("back") if "back" in views else None
 
     def look_at(self, reals: Reals) -> None:
-        """Take features of both kinds."""
+        """Take features of both kinds.
+
+        Raises:
+            ConfigError: if the data has one kind alone.
+        """
         data = reals.images
-        assert isinstance(data, SideBySide), "two kinds of images stand beside each other"
+        if not isinstance(data, SideBySide):
+            raise ConfigError(
+                f"metrics: translation needs two kinds of images, and {data.name} has one; choose data=unpaired, or "
+                "other metrics."
+            )
         self.distance = PerceptualDistance().to(reals.device)
         self.device = reals.device
-        images = {kind: data.columns[f"images_{kind}"].values for kind in WAYS}
+        images = {kind: data.columns[f"images_{kind}"].values for kind in OTHER}
         self.reals = {kind: self._features(one) for kind, one in images.items()}
         between = kernel_distance(self.reals["a"], self.reals["b"])
         self.protocol = {
@@ -67,17 +86,19 @@ class Translation(Metric):
 
     def reset(self) -> None:
         """Forget the fakes."""
-        self.seen: dict[str, list[Tensor]] = {kind: [] for kind in WAYS}
+        self.seen: dict[str, list[Tensor]] = {kind: [] for kind in self.ways}
         self.cycles: list[Tensor] = []
 
     def add(self, fakes: Fakes) -> None:
-        """Look at both directions, and at what comes back."""
+        """Look at each direction, and at what comes back."""
         assert fakes.view is not None
-        for kind, direction in WAYS.items():
-            made = to_uint8(fakes.view(direction=direction))
-            self.seen[kind].append(self._features(made))
-            source = fakes.rows[f"images_{'b' if kind == 'a' else 'a'}"].to(self.device).float()
-            back = to_uint8(fakes.view(direction=direction, view=BACK)).float()
+        for kind, asked in self.ways.items():
+            made = fakes.view(**asked) if asked else fakes.images
+            self.seen[kind].append(self._features(to_uint8(made)))
+            if self.back is None:
+                continue
+            source = fakes.rows[f"images_{OTHER[kind]}"].to(self.device).float()
+            back = to_uint8(fakes.view(**asked, view=self.back)).float()
             self.cycles.append((back - source).abs().mean(dim=(1, 2, 3)) / 255)
 
     def compute(self) -> dict[str, float]:
@@ -86,12 +107,11 @@ class Translation(Metric):
             kind: kernel_distance(torch.cat(found), self.reals[kind])
             for kind, found in self.seen.items()
         }
-        return {
-            self.key: (into["a"] + into["b"]) / 2,
-            "metric/translation_a": into["a"],
-            "metric/translation_b": into["b"],
-            "metric/cycle": float(torch.cat(self.cycles).double().mean()),
-        }
+        found = {self.key: sum(into.values()) / len(into)}
+        found |= {f"metric/translation_{kind}": value for kind, value in into.items()}
+        if self.back is not None:
+            found["metric/cycle"] = float(torch.cat(self.cycles).double().mean())
+        return {key: found[key] for key in self.keys}
 
     @torch.no_grad()
     def _features(self, images: Tensor) -> Tensor:
