@@ -14,7 +14,9 @@ import gan_lab
 from gan_lab.evaluate import main as evaluate
 from gan_lab.interpolate import main as interpolate
 from gan_lab.sample import main as sample
+from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import main
+from tests.conftest import differing
 
 TINY = [
     "debug=tiny", "logger=none", "strategy=cpu", "data.resolution=32", "samples.num=6", "max_rounds=2",
@@ -26,8 +28,15 @@ NARROW = [
 MODELS = {
     "pix2pix": ["model=pix2pix", "discriminator.layers=1"],
     "cyclegan": ["model=cyclegan", *NARROW],
+    "cut": ["model=cut", "generator.blocks=1", "discriminator.layers=1", "model.patches=32"],
 }
-VALUES = {"pix2pix": "metric/l1", "cyclegan": "metric/translation"}
+FOLDERS = {"pix2pix": "pairs", "cyclegan": "unpaired", "cut": "unpaired"}
+VALUES = {"pix2pix": "metric/l1", "cyclegan": "metric/translation", "cut": "metric/translation"}
+BESIDE = {  # values that a model's metric has beside
+    "pix2pix": {"metric/psnr", "metric/ssim", "metric/perceptual"},
+    "cyclegan": {"metric/translation_a", "metric/translation_b", "metric/cycle"},
+    "cut": set(),
+}
 
 
 def save_noise(folder, count, size, draw):
@@ -42,9 +51,9 @@ def roots(tmp_path_factory):
     """Pictures of pairs, and folders of two kinds of images, of different numbers."""
     place, draw = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for split, count in (("train", 9), ("test", 5)):
-        save_noise(place / "pix2pix" / split, count, (64, 32), draw)
-        save_noise(place / "cyclegan" / f"{split}A", count, (32, 32), draw)
-        save_noise(place / "cyclegan" / f"{split}B", count + 2, (32, 32), draw)
+        save_noise(place / "pairs" / split, count, (64, 32), draw)
+        save_noise(place / "unpaired" / f"{split}A", count, (32, 32), draw)
+        save_noise(place / "unpaired" / f"{split}B", count + 2, (32, 32), draw)
     return place
 
 
@@ -52,7 +61,7 @@ def roots(tmp_path_factory):
 def trained(request, tmp_path_factory, roots):
     """A finished run, with the options that made it."""
     folder = tmp_path_factory.mktemp(request.param) / "run"
-    line = [*MODELS[request.param], *TINY, f"data.root={roots / request.param}"]
+    line = [*MODELS[request.param], *TINY, f"data.root={roots / FOLDERS[request.param]}"]
     assert main([*line, f"hydra.run.dir={folder}"]) == 0
     return request.param, folder
 
@@ -64,16 +73,16 @@ def test_it_is_scored_on_the_held_out_split(trained):
     assert len(scored) == 2, "before and after"
     assert scored[-1]["protocol"]["split"].startswith("test")
     assert scored[-1]["protocol"]["num_samples"] == 5
-    assert {"metric/psnr", "metric/cycle"} & scored[-1].keys()
+    values = {key for key in scored[-1] if key.startswith("metric/")}
+    assert values - {"metric/seconds", "metric/time_share"} == {VALUES[model], *BESIDE[model]}
 
 
 def test_grids_show_rows_of_the_held_out_split(trained, roots):
     model, folder = trained
     game = gan_lab.load(folder).game
     column = "partner" if model == "pix2pix" else "images_a"
-    with Image.open(
-        roots / model / ("test" if model == "pix2pix" else "testA") / "0.png"
-    ) as picture:
+    test = "test" if model == "pix2pix" else "testA"
+    with Image.open(roots / FOLDERS[model] / test / "0.png") as picture:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
     wanted = pixels[:, :, 32:] if model == "pix2pix" else pixels
     kept = getattr(game, f"kept_{column}")
@@ -105,10 +114,37 @@ def test_it_is_evaluated_again_to_the_same_values(trained, capsys):
     assert float(lines[VALUES[model]]) == pytest.approx(last[VALUES[model]], rel=1e-4, abs=1e-6)
 
 
-def test_it_goes_on(trained):
-    _, folder = trained
+def test_it_goes_on_as_if_it_had_not_stopped(trained, roots, tmp_path):
+    """Bit for bit as a run of three rounds at once."""
+    model, folder = trained
     assert main([f"resume={folder}", "max_rounds=3"]) == 0
     assert gan_lab.load(folder).iteration == 3
+    line = [*MODELS[model], *TINY, f"data.root={roots / FOLDERS[model]}", "max_rounds=3"]
+    assert main([*line, f"hydra.run.dir={tmp_path / 'whole'}"]) == 0
+    gone_on, whole = (flat(one) for one in (folder, tmp_path / "whole"))
+    assert len(whole) > 50
+    assert differing(gone_on, whole) == set()
+
+
+def flat(folder):
+    """Every tensor of a run's last checkpoint by its path in it."""
+    found, waiting = {}, [("", load_checkpoint(folder / "checkpoints" / "last.ckpt"))]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            found[path] = value
+        elif isinstance(value, dict | list | tuple):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{path}/{key}", one) for key, one in items]
+    return found
+
+
+def test_a_value_that_the_model_does_not_have_ranks_nothing(roots, capsys, tmp_path):
+    line = [*MODELS["cut"], *TINY, f"data.root={roots / 'unpaired'}", "checkpoint.monitor=cycle"]
+    assert main([*line, f"hydra.run.dir={tmp_path / 'run'}"]) != 0
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "checkpoint.monitor=metric/cycle: of this model there is no such value" in said
 
 
 def test_data_without_partners_is_refused_in_words(capsys, tmp_path):

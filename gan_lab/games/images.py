@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,17 @@ class ImagePlay(Play):
 
     `make` and `judge` are the only places where networks are called: what stands before, behind or beside a network
     (labels, augmentation) is in them, so that no term needs to know of it.
+
+    Attributes:
+        reals: the column of the data that holds the reals.
     """
+
+    reals: ClassVar[str] = "images"
 
     @lazy
     def real(self) -> Tensor:
         """Reals (N, C, H, W) in [-1, 1]; in the discriminator's steps some may be fakes, where an augmentation asks."""
-        return self._differentiable("real", self._or_fake(self.batch["images"], "fake"))
+        return self._differentiable("real", self._or_fake(self.batch[self.reals], "fake"))
 
     @lazy
     def replaced(self) -> Tensor | None:
@@ -49,7 +54,7 @@ class ImagePlay(Play):
     @property
     def all_real(self) -> Tensor:
         """Reals of the whole batch, of which `real` is this micro-batch's part."""
-        return self.whole["images"]
+        return self.whole[self.reals]
 
     @property
     def real_classes(self) -> Tensor:

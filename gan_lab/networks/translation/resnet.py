@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.networks.layers.planes import begin_small, plane_norm
+
+FIRST_NORM = 2  # place of the first normalisation in the encoder
+FIFTH = 4  # number of the last residual block that contrasts of patches look at
 
 
 class TranslationBlock(nn.Module):
@@ -44,6 +48,9 @@ class TranslationGenerator(nn.Module):
         halvings: >= 0.
         norm: of planes: instance, batch or none.
 
+    Attributes:
+        feature_channels: of each layer that `features` gives.
+
     Raises:
         ConfigError: where the resolution cannot be halved so often.
     """
@@ -72,23 +79,53 @@ class TranslationGenerator(nn.Module):
         bias, given = norm == "none", source_channels or channels
         first = nn.Conv2d(given, width, 7, bias=bias)
         layers = [nn.ReflectionPad2d(3), first, plane_norm(norm, width), nn.ReLU()]
+        shown = {}  # the channels behind layers that `features` gives
         for _ in range(halvings):
             conv = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias)
             width *= 2
             layers += [conv, plane_norm(norm, width), nn.ReLU()]
+            shown[len(layers) - 3] = width
+        shown |= {len(layers) + block: width for block in blocks_shown(blocks)}
+        self.shown = tuple(shown)
+        self.feature_channels = (given, *shown.values())
         layers += [TranslationBlock(width, norm) for _ in range(blocks)]
         self.encoder = nn.Sequential(*layers)
-        layers = []
-        for _ in range(halvings):
-            shape: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1, "bias": bias}
-            conv_up = nn.ConvTranspose2d(width, width // 2, 3, **shape)
-            width //= 2
-            layers += [conv_up, plane_norm(norm, width), nn.ReLU()]
-        self.decoder = nn.Sequential(
-            *layers, nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh()
-        )
+        up = _doublings(width, halvings, norm)
+        last = nn.Conv2d(width >> halvings, channels, 7)
+        self.decoder = nn.Sequential(*up, nn.ReflectionPad2d(3), last, nn.Tanh())
         begin_small(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, source_channels, H, W) in [-1, 1] to images (N, channels, H, W) in [-1, 1]."""
         return self.decoder(self.encoder(images))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What the encoder sees in images (N, C, H, W), layer by layer, for contrasts of patches.
+
+        The layers are those of arXiv:2007.15651, appendix C.1: the pixels, each halving, the first residual block and
+        the fifth, or the last where there are fewer. A halving is seen right behind its convolution.
+
+        Returns:
+            Planes (N, feature_channels[i], H_i, W_i), in the network's precision.
+        """
+        found = [images]
+        for start, end in pairwise((0, *(place + 1 for place in self.shown))):
+            found.append(self.encoder[start:end](found[-1]))
+        return found
+
+
+def blocks_shown(blocks: int) -> tuple[int, ...]:
+    """Numbers of the residual blocks whose results `features` gives, of so many: the first, and the fifth or last."""
+    return tuple(sorted({0, min(blocks - 1, FIFTH)})) if blocks else ()
+
+
+def _doublings(width: int, times: int, norm: str) -> list[nn.Module]:
+    """Layers that double planes of `width` channels so often, with half as many channels each time."""
+    layers: list[nn.Module] = []
+    bias = norm == "none"  # a mean that is taken off again
+    for _ in range(times):
+        shape: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1, "bias": bias}
+        conv = nn.ConvTranspose2d(width, width // 2, 3, **shape)
+        width //= 2
+        layers += [conv, plane_norm(norm, width), nn.ReLU()]
+    return layers

@@ -10,6 +10,7 @@ from gan_lab.common.ranges import in_range
 from gan_lab.networks.layers.planes import begin_small, plane_norm
 
 WIDEST = 8  # times the width: where channels stop growing
+SEEN = 4  # halvings that `features` gives, at most
 DROPPED = 3  # innermost layers of the decoder that have dropout
 
 
@@ -24,6 +25,9 @@ class UNetGenerator(nn.Module):
         depth: halvings, >= 2; None goes down to one place.
         dropout: of the decoder's three innermost layers, in [0, 1); the noise of pix2pix in training.
         norm: of planes: instance, batch or none.
+
+    Attributes:
+        feature_channels: of each layer that `features` gives.
 
     Raises:
         ConfigError: where the resolution cannot be halved so often.
@@ -52,15 +56,15 @@ class UNetGenerator(nn.Module):
             )
         widths = [min(width << level, WIDEST * width) for level in range(depth)]
         self.multiple = 1 << depth  # of sides that it takes
-        self.down = nn.ModuleList()
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
         inputs = source_channels or channels
+        self.feature_channels = (inputs, *_seen(widths, resolution))
         for level, outputs in enumerate(widths):
             # Instance norm of a single place would be zero.
             bare = level == 0 or resolution >> (level + 1) == 1
             kind = "none" if bare else norm
             self.down.append(_halving(inputs, outputs, norm=kind, first=level == 0))
             inputs = outputs
-        self.up = nn.ModuleList()
         for level in range(depth - 1, 0, -1):
             drop = dropout if depth - 1 - level < DROPPED else 0.0
             self.up.append(_doubling(inputs, widths[level - 1], norm=norm, dropout=drop))
@@ -81,6 +85,23 @@ class UNetGenerator(nn.Module):
         for layer in self.up:
             x = torch.cat([layer(x), seen.pop()], dim=1)
         return self.last(x)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What the way down sees in images (N, C, H, W), for contrasts of patches (arXiv:2007.15651).
+
+        Returns:
+            The pixels and what the first halvings make of them: planes (N, feature_channels[i], H_i, W_i).
+        """
+        found = [images]
+        for layer in self.down[: len(self.feature_channels) - 1]:
+            found.append(layer(found[-1]))
+        return found
+
+
+def _seen(widths: list[int], resolution: int) -> list[int]:
+    """Channels of the first halvings; a layer of one place has no other places to be told from."""
+    large = [width for level, width in enumerate(widths) if resolution >> (level + 1) > 1]
+    return large[:SEEN]
 
 
 def _halving(inputs: int, outputs: int, *, norm: str, first: bool) -> nn.Sequential:
