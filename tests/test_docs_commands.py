@@ -224,6 +224,8 @@ class Reader:
         ]
         if "model=cyclegan" in arguments:
             arguments += ["experiment=translate_small", "max_kimg=null"]
+        if {"model=stargan", "experiment=stargan_small"} & set(arguments):
+            arguments += ["metrics.accuracy.train_kimg=1"]
         if (self.here / "conf").exists() and not any("--config-dir" in a for a in arguments):
             arguments.append(f"--config-dir={self.here / 'conf'}")  # files that the page has shown
         tiny = [t for t in TINY if t != "logger=none" or not any("logger=" in a for a in arguments)]

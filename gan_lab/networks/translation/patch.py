@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -66,6 +69,12 @@ class PatchDiscriminator(nn.Module):
         begin_small(self)
         if spectral_norm:
             normalise_spectrally(self)
+
+    @property
+    def offers(self) -> Mapping[str, Any]:
+        """What auxiliary terms may read: the sizes of features, which are means over the places of local ones."""
+        width = self.decisions[0].in_channels
+        return {"feature_dim": width, "local_dim": width}
 
     def forward(self, images: Tensor, *, source: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, C, H, W), with what they were made of: logits (N, patches).
