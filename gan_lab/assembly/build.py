@@ -99,7 +99,7 @@ def _several(annotation: Any) -> bool:
 
 def _late(name: str) -> int:
     """Which part is made when: each may ask for what those before it offer, as networks for the latent's size."""
-    return {"latent": 0, "auxiliary": 2}.get(name, 1)
+    return {"latent": 0, "degrade": 0, "auxiliary": 2}.get(name, 1)
 
 
 def settle_graphs(
@@ -239,6 +239,8 @@ class _Builder:
             self.used.add(name)
             if _several(wanted[name]):
                 parts[name] = self.several(name, self.config[name], context)
+                if more := sum(getattr(part, "adds", 0) for part in parts[name].values()):
+                    offered["source_channels"] = facts["channels"] + more
                 continue
             node = self.node(name)
             kind = annotated(kind_of(name), wanted[name])

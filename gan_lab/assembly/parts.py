@@ -183,9 +183,10 @@ def build_part(
     """
     factory = load_target(path, node, kind, allowed)
     known = constructor_options(factory)
-    ours = {name: context[name] for name in known if name in context and name not in node}
+    # Null stands for what the run knows, where it knows it.
+    ours = {name: context[name] for name in known if name in context and node.get(name) is None}
     given = _known_options(path, node, known, context=context, leftovers=leftovers)
-    arguments = {**ours, **given}
+    arguments = {**given, **ours}
     leftovers.refuse_taken_away(path, set(known) - set(arguments))
     for name, (parameter, _) in _parameters(factory).items():
         if parameter.default is parameter.empty and name in known and name not in arguments:
@@ -211,7 +212,6 @@ def _known_options(
 ) -> dict[str, Any]:
     """The node's options that the constructor has, of the right types; those not in the context can be chosen."""
     found = {}
-    others = {name for name in known if name not in context}
     others = {name for name in known if name not in context}
     for key, value in node.items():
         if key == "_target_":

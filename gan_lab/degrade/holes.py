@@ -6,36 +6,65 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.common.ranges import in_range
+from gan_lab.common.ranges import in_range, one_of
 from gan_lab.degrade.part import Draw
+from gan_lab.degrade.strokes import brushed, numbers_of_strokes
 
 FILLED = 0.0  # what stands in a hole: grey
 HALF = 0.5  # of opaque: what a person made more transparent is a hole
+SHAPES = ("box", "strokes")
 
 
 class Holes(nn.Module):
-    """Rectangles cut out of each image, at places of their own; the mask is one more channel of the source.
+    """Holes cut out of each image, at places of their own; the mask is one more channel of the source.
 
-    Context Encoders, arXiv:1604.07379, section 3.1, cut one square or random blocks. What lies outside of the holes is
-    put back into what the generator makes.
+    Context Encoders, arXiv:1604.07379, section 3.1, cut one square or random blocks. Strokes of a brush are those of
+    arXiv:1806.03589, algorithm 1. What lies outside of the holes is put back into what the generator makes.
 
     Args:
-        count: rectangles in an image, >= 1.
-        low: shortest side of one, as a share of the image's, in (0, 1].
+        shape: of the holes: box (rectangles) or strokes.
+        count: of them in an image, >= 1.
+        low: shortest side of a box, as a share of the image's, in (0, 1].
         high: longest side of one, likewise.
+        pieces: straight pieces of a stroke at most, >= 1.
+        length: of such a piece at most, as a share of the image's side, in (0, 1].
+        brush: width of a stroke at most, likewise.
     """
 
     fills = True  # what is transparent is a hole, and is none afterwards
+    adds = 1  # channels of a source beside those of the image
 
-    def __init__(self, *, count: int = 1, low: float = 0.35, high: float = 0.5) -> None:
+    def __init__(
+        self,
+        *,
+        shape: str = "box",
+        count: int = 1,
+        low: float = 0.35,
+        high: float = 0.5,
+        pieces: int = 8,
+        length: float = 0.4,
+        brush: float = 0.15,
+    ) -> None:
         super().__init__()
+        one_of("shape", shape, SHAPES)
         in_range("count", count, low=1)
         in_range("low", low, above=0, high=1)
         in_range("high", high, low=low, high=1)
-        self.count, self.low, self.high = count, low, high
+        in_range("pieces", pieces, low=1)
+        in_range("length", length, above=0, high=1)
+        in_range("brush", brush, above=0, high=1)
+        self.shape, self.count, self.low, self.high = shape, count, low, high
+        self.pieces, self.length, self.brush = pieces, length, brush
 
     def forward(self, images: Tensor, draw: Draw) -> Tensor:
         """Map images (N, C, H, W) to (N, C + 1, H, W): grey in the holes, and a last channel of 1 there, 0 beside."""
+        boxes = self.shape == "box"
+        inside = self._boxes(images, draw) if boxes else self._strokes(images, draw)
+        mask = inside[:, None].to(images.dtype)
+        return torch.cat([images * (1 - mask) + FILLED * mask, mask], dim=1)
+
+    def _boxes(self, images: Tensor, draw: Draw) -> Tensor:
+        """Which pixels lie in rectangles, bool (N, H, W)."""
         height, width = images.shape[2:]
         numbers = draw.uniform("holes", (len(images), self.count * 4)).to(images.device)
         numbers = numbers.view(len(images), self.count, 4)
@@ -44,8 +73,15 @@ class Holes(nn.Module):
             rows = self._within(numbers[:, at, 0], numbers[:, at, 1], height)
             columns = self._within(numbers[:, at, 2], numbers[:, at, 3], width)
             inside = inside | (rows[:, :, None] & columns[:, None, :])
-        mask = inside[:, None].to(images.dtype)
-        return torch.cat([images * (1 - mask) + FILLED * mask, mask], dim=1)
+        return inside
+
+    def _strokes(self, images: Tensor, draw: Draw) -> Tensor:
+        """Which pixels lie under strokes, bool (N, H, W)."""
+        wanted = numbers_of_strokes(self.count, self.pieces)
+        numbers = draw.uniform("strokes", (len(images), wanted)).to(images.device)
+        height, width = images.shape[2:]
+        how = {"strokes": self.count, "pieces": self.pieces}
+        return brushed(numbers, (height, width), **how, length=self.length, brush=self.brush)
 
     def _within(self, size: Tensor, place: Tensor, side: int) -> Tensor:
         """Which pixels (N, side) of an axis lie in a hole of a drawn size at a drawn place."""
@@ -53,6 +89,10 @@ class Holes(nn.Module):
         start = (place * (side - length + 1)).floor()
         pixels = torch.arange(side, device=size.device)
         return (pixels >= start[:, None]) & (pixels < (start + length)[:, None])
+
+    def region(self, source: Tensor) -> Tensor:
+        """What is to be made, of a source (N, C + 1, H, W): 1 in the holes, 0 beside, (N, 1, H, W)."""
+        return source[:, -1:]
 
     def put_back(self, made: Tensor, source: Tensor) -> Tensor:
         """What was made, inside of the holes only."""

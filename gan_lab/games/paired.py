@@ -27,6 +27,8 @@ from gan_lab.games.translation import Translation, as_large
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
 
+REGION = "region"  # the view that shows where an image is to be made
+
 
 class NoLatents:
     """A generator that is given an image takes no latents."""
@@ -153,6 +155,8 @@ class PairedGAN(Translation, GAN):
         # Sources are columns of the data, or made of the images themselves.
         self.sources = ("images",) if self.degrade else ("partner",)  # type: ignore[misc]
         self.reads = ("images",) if self.degrade else ("images", "partner")  # type: ignore[misc]
+        if self.regions:
+            self.views, self.hidden = (*self.views, REGION), 1  # type: ignore[misc]
         shape = (channels, resolution, resolution)
         self.keep_places(kept, dict.fromkeys((*self.sources, "images"), shape))
         if pixel_kimg and not self._auxiliary_terms("generator"):
@@ -192,6 +196,11 @@ class PairedGAN(Translation, GAN):
         del ask
         return self.translated(networks["generator"], source)
 
+    @property
+    def regions(self) -> list[Any]:
+        """Degradations that leave a part of the image as it is, and whose sources tell which."""
+        return [part for part in self.degrade.values() if hasattr(part, "region")]
+
     def source_of(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Sources (N, C', h, w) of what `inputs` returned."""
         return inputs["source"] if self.degrade else inputs["partner"]
@@ -214,5 +223,6 @@ class PairedGAN(Translation, GAN):
         if bool((view == self.views.index(self.shown)).all()):
             return made
         shown = as_large(source, made.shape[2:]).expand(-1, made.shape[1], -1, -1)
-        every = torch.stack([shown, made, inputs["images"].expand_as(made)], dim=1)
+        beside = [part.region(source).expand_as(made) * 2 - 1 for part in self.regions]
+        every = torch.stack([shown, made, inputs["images"].expand_as(made), *beside], dim=1)
         return every[torch.arange(len(made), device=made.device), view]

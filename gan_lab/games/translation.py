@@ -28,12 +28,14 @@ class Translation(AdversarialModule):
         targets: columns that samples are compared with; may be empty.
         views: what can be shown of a sample, in the order of a picture's columns.
         shown: the view that a sample is, unless somebody asks for another.
+        hidden: views at the end that no picture shows, and that may be asked for all the same.
     """
 
     sources: ClassVar[tuple[str, ...]] = ()
     targets: ClassVar[tuple[str, ...]] = ()
     views: ClassVar[tuple[str, ...]] = ("source", "translated")
     shown: ClassVar[str] = "translated"
+    hidden: int = 0
     latent_dim = 0  # a sample is made of an image
     keeps_alpha = True  # a translation is transparent where its source was
 
@@ -61,7 +63,7 @@ class Translation(AdversarialModule):
 
     def picture(self, count: int) -> Shown:
         """All views of a kept row beside each other, several rows in a line."""
-        views = len(self.views)
+        views = len(self.views) - self.hidden
         groups = max(COLUMNS // views, 1)
         lines = max(round(count / (groups * views)), 1)
         shown = min(lines * groups, self.kept)

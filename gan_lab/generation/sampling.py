@@ -89,6 +89,11 @@ class Sampler:
         """What may be asked of the samples: by name, the names of the values 0, 1, 2, ..."""
         return self.module.questions()
 
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What metrics may ask to see of a sample, by name: the answers to the question `view`."""
+        return tuple(self.questions.get("view", ()))
+
     def of_rows(self, rows: Mapping[str, Tensor], numbers: Sequence[int], **ask: int) -> Tensor:
         """Images (N, C, H, W) that are made of these rows of the data.
 

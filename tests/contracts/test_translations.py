@@ -39,6 +39,13 @@ SMALL = {
         "data=cifar10", "generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=1",
         "model.n_critic=1",
     ),
+    "colorization": ("data=cifar10", "discriminator.layers=1", "generator.dropout=0"),
+    "inpainting": (
+        "data=cifar10",
+        "discriminator.layers=1",
+        "generator.dilated=1",
+        "degrade.holes.shape=strokes",
+    ),
     "cyclegan": (
         "generator_ab.width=4", "generator_ba.width=4", "generator_ab.blocks=1", "generator_ba.blocks=1",
         "discriminator_a.width=4", "discriminator_b.width=4", "discriminator_a.layers=1", "discriminator_b.layers=1",
@@ -193,15 +200,28 @@ def test_samples_are_made_of_kept_rows_and_of_any_others(model):
 
 @pytest.mark.parametrize("chain", ["grey", "holes", "blur,noise"])
 def test_pairs_are_made_of_images_by_a_chain_of_degradations(chain):
-    masked = ["generator.source_channels=4", "discriminator.source_channels=4"]
-    game = made(
-        "pix2pix", "data=cifar10", f"degrade=[{chain}]", *(masked if chain == "holes" else ())
-    )
+    game = made("pix2pix", "data=cifar10", f"degrade=[{chain}]")
     assert game.reads == ("images",)
     play_rounds(game, rows(game), 2)
     game.keep_rows(Table(game))
     found = Sampler(game, game.averaged_networks(), ask=game.picture(6).ask)(0, 6)
     assert found.shape == (6, 3, SIDE, SIDE)
+
+
+def test_a_filled_image_tells_where_it_was_filled():
+    game = made("inpainting")
+    game.keep_rows(Table(game))
+    assert game.questions()["view"] == ("source", "translated", "target", "region")
+    assert max(game.picture(12).ask["view"]) == 2, "grids show the hole in the source"
+    views = [
+        Sampler(game, game.averaged_networks(), ask={"view": [view]})(0, 4) for view in range(4)
+    ]
+    source, made_of_it, true, region = views
+    inside = region > 0
+    assert inside.any()
+    assert_close(made_of_it[~inside], true[~inside], rtol=0, atol=1e-6)
+    assert (source[inside] == 0).all()
+    assert (made_of_it - true)[inside].abs().max() > 0.01
 
 
 def test_pixels_alone_come_before_the_game():
