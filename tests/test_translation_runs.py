@@ -29,14 +29,30 @@ MODELS = {
     "pix2pix": ["model=pix2pix", "discriminator.layers=1"],
     "cyclegan": ["model=cyclegan", *NARROW],
     "cut": ["model=cut", "generator.blocks=1", "discriminator.layers=1", "model.patches=32"],
+    "inpainting": ["model=inpainting", "data=image_folder", "discriminator.layers=1"],
 }
-FOLDERS = {"pix2pix": "pairs", "cyclegan": "unpaired", "cut": "unpaired"}
-VALUES = {"pix2pix": "metric/l1", "cyclegan": "metric/translation", "cut": "metric/translation"}
+FOLDERS = {
+    "pix2pix": "pairs",
+    "cyclegan": "unpaired",
+    "cut": "unpaired",
+    "inpainting": "photos",
+}
+VALUES = {
+    "pix2pix": "metric/l1",
+    "cyclegan": "metric/translation",
+    "cut": "metric/translation",
+    "inpainting": "metric/region_l1",
+}
 BESIDE = {  # values that a model's metric has beside
-    "pix2pix": {"metric/psnr", "metric/ssim", "metric/perceptual"},
+    "pix2pix": {"metric/psnr", "metric/ssim", "metric/ms_ssim", "metric/perceptual"},
     "cyclegan": {"metric/translation_a", "metric/translation_b", "metric/cycle"},
     "cut": set(),
+    "inpainting": {"metric/region_psnr"},
 }
+METRICS = {"pix2pix": "paired", "inpainting": "region"}
+# Of the held-out split: the folder of the column that a run's grids show.
+SHOWN = {"pix2pix": ("test", "partner"), "inpainting": ("test", "images")}
+TWO_KINDS = ("testA", "images_a")
 
 
 def save_noise(folder, count, size, draw):
@@ -54,6 +70,7 @@ def roots(tmp_path_factory):
         save_noise(place / "pairs" / split, count, (64, 32), draw)
         save_noise(place / "unpaired" / f"{split}A", count, (32, 32), draw)
         save_noise(place / "unpaired" / f"{split}B", count + 2, (32, 32), draw)
+        save_noise(place / "photos" / split, count, (32, 32), draw)
     return place
 
 
@@ -75,14 +92,18 @@ def test_it_is_scored_on_the_held_out_split(trained):
     assert scored[-1]["protocol"]["num_samples"] == 5
     values = {key for key in scored[-1] if key.startswith("metric/")}
     assert values - {"metric/seconds", "metric/time_share"} == {VALUES[model], *BESIDE[model]}
+    if model == "inpainting":
+        # The mean of the known pixels is known beforehand; a generator that begins near grey is as far as that.
+        plain = scored[0]["protocol"]["region_l1_of_the_known_mean"]
+        assert scored[0]["metric/region_l1"] == pytest.approx(plain, rel=0.2)
+        assert plain == pytest.approx(0.25, abs=0.05), "of uniform noise from its mean"
 
 
 def test_grids_show_rows_of_the_held_out_split(trained, roots):
     model, folder = trained
     game = gan_lab.load(folder).game
-    column = "partner" if model == "pix2pix" else "images_a"
-    test = "test" if model == "pix2pix" else "testA"
-    with Image.open(roots / FOLDERS[model] / test / "0.png") as picture:
+    place, column = SHOWN.get(model, TWO_KINDS)
+    with Image.open(roots / FOLDERS[model] / place / "0.png") as picture:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
     wanted = pixels[:, :, 32:] if model == "pix2pix" else pixels
     kept = getattr(game, f"kept_{column}")
@@ -106,8 +127,12 @@ def test_the_commands_after_training_know_it(trained, tmp_path, capsys):
 
 def test_it_is_evaluated_again_to_the_same_values(trained, capsys):
     model, folder = trained
-    name = "paired" if model == "pix2pix" else "translation"
-    assert evaluate([f"run={folder}", f"metrics={name}", "metrics.split=test"]) == 0
+    assert (
+        evaluate(
+            [f"run={folder}", f"metrics={METRICS.get(model, 'translation')}", "metrics.split=test"]
+        )
+        == 0
+    )
     lines = dict(line.split(" ") for line in capsys.readouterr().out.splitlines() if " " in line)
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     last = [record for record in records if VALUES[model] in record][-1]

@@ -174,7 +174,7 @@ def build_part(
         path: where the node lies, for messages.
         node: `_target_` and options.
         kind: what it must be.
-        context: values given to constructors that ask for them by name (resolution, channels ...).
+        context: values for constructors that ask for them by name (resolution ...); null in the node stands for them.
         leftovers: takes keys that the constructor does not know.
         allowed: prefixes of the user's own classes.
 
@@ -183,7 +183,6 @@ def build_part(
     """
     factory = load_target(path, node, kind, allowed)
     known = constructor_options(factory)
-    # Null stands for what the run knows, where it knows it.
     ours = {name: context[name] for name in known if name in context and node.get(name) is None}
     given = _known_options(path, node, known, context=context, leftovers=leftovers)
     arguments = {**given, **ours}

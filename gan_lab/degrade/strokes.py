@@ -45,25 +45,31 @@ def brushed(
     Returns:
         bool (N, H, W), of what is covered.
     """
-    count, unit = len(numbers), min(side)
-    drawn = numbers.view(count, strokes, -1)
-    inside = torch.zeros(count, *side, dtype=torch.bool, device=numbers.device)
+    drawn = numbers.view(len(numbers), strokes, -1)
     grid = [torch.arange(n, device=numbers.device, dtype=numbers.dtype) + 0.5 for n in side]
+    inside = torch.zeros(len(numbers), *side, dtype=torch.bool, device=numbers.device)
     for at in range(strokes):
-        own = drawn[:, at]
-        place = torch.stack([own[:, 0] * side[0], own[:, 1] * side[1]], dim=1)
-        wanted = 1 + (own[:, 2] * pieces).floor()
-        radius = (THINNEST + (1 - THINNEST) * own[:, 3]) * brush * unit / 2
-        covered = torch.zeros_like(inside)
-        for piece in range(pieces):
-            turn, far = own[:, PER_STROKE + PER_PIECE * piece :][:, :PER_PIECE].unbind(dim=1)
-            angle = turn * TURN * (-1 if piece % 2 == 0 else 1)
-            step = torch.stack([angle.cos(), angle.sin()], dim=1) * far[:, None] * length * unit
-            near = _distance(grid, place, step) <= radius[:, None, None]
-            covered = covered | (near & (piece < wanted)[:, None, None])
-            place = place + step
-        inside = inside | _mirrored(covered, own[:, 4:6] < 0.5)
+        inside = inside | _stroke(drawn[:, at], grid, side, pieces, length, brush)
     return inside
+
+
+def _stroke(
+    own: Tensor, grid: list[Tensor], side: tuple[int, int], pieces: int, length: float, brush: float
+) -> Tensor:
+    """One stroke of each image by its own numbers (N, n): bool (N, H, W)."""
+    unit = min(side)
+    place = torch.stack([own[:, 0] * side[0], own[:, 1] * side[1]], dim=1)
+    wanted = 1 + (own[:, 2] * pieces).floor()
+    radius = (THINNEST + (1 - THINNEST) * own[:, 3]) * brush * unit / 2
+    covered = torch.zeros(len(own), *side, dtype=torch.bool, device=own.device)
+    for piece in range(pieces):
+        turn, far = own[:, PER_STROKE + PER_PIECE * piece :][:, :PER_PIECE].unbind(dim=1)
+        angle = turn * TURN * (-1 if piece % 2 == 0 else 1)
+        step = torch.stack([angle.cos(), angle.sin()], dim=1) * far[:, None] * length * unit
+        near = _distance(grid, place, step) <= radius[:, None, None]
+        covered = covered | (near & (piece < wanted)[:, None, None])
+        place = place + step
+    return _mirrored(covered, own[:, 4:6] < 0.5)
 
 
 def _distance(grid: list[Tensor], start: Tensor, step: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torchmetrics.functional.image import (
+    multiscale_structural_similarity_index_measure,
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
@@ -18,10 +19,17 @@ from gan_lab.metrics.views import Fakes, Reals
 from gan_lab.perceptual.distance import PerceptualDistance
 
 BATCH = 32  # pairs at once, where the data is compared with itself
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales of MS-SSIM, from fine to coarse
+WINDOW = 11  # pixels of SSIM's window, which must fit into the smallest scale
 
 
 class Paired(Metric):
     """The mean distance of pixels from the true image; lower is better. PSNR, SSIM and a perceptual distance beside.
+
+    SSIM is that of Wang et al. (2004) with windows at each pixel, the borders reflected.
+    MS-SSIM is SSIM at several scales, each half of the one before (Wang, Simoncelli and Bovik, 2003). Its five scales
+    need 176 pixels; smaller images have as many of the finest as fit, with weights that again sum to 1. The protocol
+    tells how many. Below 11 pixels there is none.
 
     The protocol tells what two answers without any learning get: the source itself, and the mean of all true images of
     the training split. A model that learned something is nearer than both.
@@ -37,20 +45,23 @@ class Paired(Metric):
 
     def __init__(self, *, every_kimg: float = 10, num_samples: int = 500) -> None:
         super().__init__(every_kimg=every_kimg, num_samples=num_samples)
+        self.scales = 1  # of MS-SSIM; the data tells
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The distance of pixels, then what is measured beside."""
-        return (self.key, *self.beside)
+        return (self.key, *self.beside, *(["metric/ms_ssim"] if self.scales else []))
 
     def look_at(self, reals: Reals) -> None:
         """Open the perceptual network, and measure the answers without learning."""
         self.device = reals.device
         self.distance = PerceptualDistance().to(reals.device)
+        self.scales = scales_of(min(reals.images.images.shape[2:]))
         self.protocol = {
             **about_images(reals, len(reals.images)),
             "num_samples": min(self.num_samples, len(reals.images)),
             "pixels": "uint8, rounded and clamped, as [0, 1]",
+            "ms_ssim_scales": self.scales,
             "perceptual": self.distance.name,
             "perceptual_sha256": self.distance.sha256,
             **self._without_learning(reals),
@@ -88,11 +99,14 @@ class Paired(Metric):
         each: dict[str, Any] = {"data_range": 1.0, "reduction": "none"}
         ssim = structural_similarity_index_measure(made, true, **each)
         psnr = peak_signal_noise_ratio(made, true, dim=(1, 2, 3), **each)
-        return {
+        found = {
             "metric/l1": (made - true).abs().mean(dim=(1, 2, 3)),
             "metric/psnr": torch.as_tensor(psnr),
             "metric/ssim": torch.as_tensor(ssim).reshape(len(made)),
         }
+        if self.scales:
+            found["metric/ms_ssim"] = ms_ssim(made, true, self.scales)
+        return found
 
     def reset(self) -> None:
         """Forget the fakes."""
@@ -112,3 +126,23 @@ class Paired(Metric):
             key: float(torch.cat([one[key] for one in self.seen]).double().mean())
             for key in self.keys
         }
+
+
+def scales_of(side: int) -> int:
+    """How many scales of MS-SSIM fit into images whose shorter side has so many pixels; 0 to 5."""
+    # The second condition is torchmetrics' own, which asks for more than fits where there are four scales.
+    fits = (
+        side >> scale >= WINDOW and side // max(1, scale) ** 2 >= WINDOW
+        for scale in range(len(WEIGHTS))
+    )
+    return sum(fits)
+
+
+def ms_ssim(made: Tensor, true: Tensor, scales: int) -> Tensor:
+    """MS-SSIM (N,) of images (N, C, H, W) in [0, 1] over the finest scales, 1 to 5 of them."""
+    weights = WEIGHTS[:scales]
+    found = multiscale_structural_similarity_index_measure(
+        made, true, data_range=1.0, reduction="none", kernel_size=WINDOW, normalize="relu",
+        betas=tuple(weight / sum(weights) for weight in weights),
+    )  # fmt: skip
+    return torch.as_tensor(found).reshape(len(made))

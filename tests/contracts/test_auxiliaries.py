@@ -18,9 +18,8 @@ from tests.contracts.walk import built, content, files
 
 def _of_pairs(file):
     """Whether a term compares with the true image: translations walk those."""
-    return "pairs" in getattr(
-        load_target(file.stem, content(file), kind_of("auxiliary")), "needs", ()
-    )
+    part = load_target(file.stem, content(file), kind_of("auxiliary"))
+    return "pairs" in getattr(part, "needs", ())
 
 
 AUXILIARIES = [file.stem for file in files("auxiliary") if not _of_pairs(file)]
