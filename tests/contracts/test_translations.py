@@ -30,7 +30,7 @@ TINY_CUT = (
     "model.patches=24", "model.head_width=8",
 )  # fmt: skip
 SMALL = {
-    "srgan": TINY_SR,
+    "srgan": (*TINY_SR, "degrade=[blind,bicubic]"),
     "esrgan": (*TINY_SR, "generator.growth=4"),
     "pix2pix": ("discriminator.layers=1", "generator.dropout=0.5"),
     "cut": TINY_CUT,
@@ -198,7 +198,7 @@ def test_samples_are_made_of_kept_rows_and_of_any_others(model):
     assert (whole - images[: len(whole)]).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("chain", ["grey", "holes", "blur,noise"])
+@pytest.mark.parametrize("chain", ["grey", "holes", "blur,noise", "blind"])
 def test_pairs_are_made_of_images_by_a_chain_of_degradations(chain):
     game = made("pix2pix", "data=cifar10", f"degrade=[{chain}]")
     assert game.reads == ("images",)
