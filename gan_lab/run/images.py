@@ -106,6 +106,7 @@ def stream(
         place=options["device"],
         balance=bool(options.get("balance")),
         sizes=size_after if fitting else None,
+        jitter=getattr(source, "jitter", 1.0),
     )
 
 

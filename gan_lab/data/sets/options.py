@@ -15,6 +15,11 @@ def check_options(*, resolution: int, on_error: str = "raise", max_pixels: int =
     one_of("data.on_error", on_error, ("raise", "skip"))
 
 
+def check_jitter(jitter: float) -> None:
+    """Raise ConfigError unless images may be enlarged so far before they are cut to their size again."""
+    in_range("data.jitter", jitter, low=1, high=2)
+
+
 def check_split(name: str, split: str, splits: tuple[str, ...]) -> None:
     """Raise ConfigError unless the data set has the split."""
     if split not in splits:

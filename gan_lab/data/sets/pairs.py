@@ -15,7 +15,7 @@ from gan_lab.data.decoding.fit import HALVES
 from gan_lab.data.decoding.tree import Tree, scan
 from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import About, ImageSet
-from gan_lab.data.sets.options import check_split
+from gan_lab.data.sets.options import check_jitter, check_split
 from gan_lab.data.sets.photos import Photos
 from gan_lab.data.sets.splits import by_folders
 from gan_lab.data.sets.unpaired import root_of
@@ -32,6 +32,7 @@ class Pairs(Photos):
         resolution: side of the images; each half is squeezed to a square.
         images: which half is the image that is learned, "left" or "right"; the other is its partner.
         flip: mirror half of the pairs.
+        jitter: how many times larger they are made in training, to be cut to `resolution` again at random places.
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
         max_pixels: of one picture, before it is resized; a larger one is a bad file.
     """
@@ -40,9 +41,11 @@ class Pairs(Photos):
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
     images: str = "left"
+    jitter: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_jitter(self.jitter)
         one_of("data.images", self.images, HALVES)
 
     @property

@@ -14,7 +14,7 @@ from gan_lab.data.decoding.fit import CROPS
 from gan_lab.data.decoding.tree import scan
 from gan_lab.data.facts import Facts, image_facts
 from gan_lab.data.image_set import About, ImageSet
-from gan_lab.data.sets.options import check_split
+from gan_lab.data.sets.options import check_jitter, check_split
 from gan_lab.data.sets.photos import Photos
 from gan_lab.data.sets.splits import role_of
 from gan_lab.data.table import SideBySide
@@ -33,6 +33,7 @@ class Unpaired(Photos):
         resolution: side of the images.
         crop: what is done to images that are not square: "center" | "fit" (white beside) | "none" (squeezed).
         flip: mirror half of the images.
+        jitter: how many times larger they are made in training, to be cut to `resolution` again at random places.
         on_error: what a bad file does: "raise" stops, "skip" leaves it out and counts it.
         max_pixels: of one image, before it is resized; a larger one is a bad file.
     """
@@ -41,9 +42,11 @@ class Unpaired(Photos):
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
     crop: str = "center"
+    jitter: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_jitter(self.jitter)
         one_of("data.crop", self.crop, CROPS)
 
     @property

@@ -23,6 +23,7 @@ class ImageData(LightningDataModule):
         place: data.device: where the set lives, see `Batches`.
         balance: every class equally often.
         sizes: rows of the round that begins after so many images seen, where phases have batches of their own.
+        jitter: images are made larger by this factor, and cut to their size again at random places.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ImageData(LightningDataModule):
         place: str = "auto",
         balance: bool = False,
         sizes: Callable[[int], int] | None = None,
+        jitter: float = 1.0,
     ) -> None:
         super().__init__()
         self.images = images
@@ -44,6 +46,7 @@ class ImageData(LightningDataModule):
         self.place = place
         self.balance = balance
         self.sizes = sizes
+        self.jitter = jitter
 
     def train_dataloader(self) -> Any:
         """The stream from the module's images_seen on: Lightning's prefetching never moves the clock."""
@@ -62,5 +65,6 @@ class ImageData(LightningDataModule):
             place=self.place,
             balance=self.balance,
             sizes=self.sizes,
+            jitter=self.jitter,
         )
         return Stretches(batches)

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.data.columns import Pixels
 from gan_lab.data.stream.ahead import Sender, ahead
 from gan_lab.data.stream.balanced import BalancedOrder
+from gan_lab.data.stream.jitter import Corners, jittered
 from gan_lab.data.stream.order import Order
 from gan_lab.data.stream.placing import on_device
 from gan_lab.data.table import SideBySide, Table
@@ -83,6 +85,7 @@ class Batches:
         stream: name of one of several streams side by side; it is behind every name in a batch.
         balance: every class equally often, instead of every row once.
         sizes: images in the batch that begins after so many images seen, where not all batches are of one size.
+        jitter: images are made larger by this factor >= 1, and cut to their size again at random places.
 
     Raises:
         ConfigError: if the batch does not divide among the ranks, or the place cannot be had.
@@ -112,6 +115,7 @@ class Batches:
         stream: str = "",
         balance: bool = False,
         sizes: Callable[[int], int] | None = None,
+        jitter: float = 1.0,
     ) -> None:
         check_enough(table, batch_size)
         if batch_size % ranks:
@@ -122,6 +126,7 @@ class Batches:
             )
         self.batch_size = batch_size
         self.sizes = sizes
+        self.jitter = jitter
         self.seed = seed
         self.flip = flip
         self.start = start
@@ -139,6 +144,16 @@ class Batches:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yield batches for ever, beginning at `start`; iterators share nothing that changes."""
+        if self.jitter == 1:
+            return self._made()
+        corners = Corners(
+            self.size, seed=self.seed, flip=False, device=self.home, stream=self.stream
+        )
+        names = [name for name, column in self.columns.items() if isinstance(column, Pixels)]
+        return jittered(self._made(), self._windows(), corners, names=names, jitter=self.jitter)
+
+    def _made(self) -> Iterator[dict[str, Tensor]]:
+        """The batches as they are stored, but for mirrored images."""
         if self.resident:
             return self._from_device()
         return self._on_host() if self.device.type == "cpu" else self._sent()
