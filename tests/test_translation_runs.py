@@ -55,6 +55,16 @@ SHOWN = {"pix2pix": ("test", "partner"), "inpainting": ("test", "images")}
 TWO_KINDS = ("testA", "images_a")
 
 
+# Recipes of papers, with the stand-in that their data is here.
+RECIPES = {
+    "facades": ("pix2pix", ()),
+    "maps": ("pix2pix", ()),
+    "edges2shoes": ("pix2pix", ()),
+    "horse2zebra": ("cyclegan", NARROW),
+    "div2k_x4": ("inpainting", ("generator.blocks=1", "discriminator.layers=1", "data.holdout=0")),
+}
+
+
 def save_noise(folder, count, size, draw):
     folder.mkdir(parents=True)
     for number in range(count):
@@ -178,3 +188,11 @@ def test_data_without_partners_is_refused_in_words(capsys, tmp_path):
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert "partner" in said
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_recipes_of_papers_run_where_their_data_is(name, roots, tmp_path):
+    place, narrow = RECIPES[name]
+    line = [f"experiment={name}", *TINY, *narrow, f"data.root={roots / place}", "max_rounds=1"]
+    assert main([*line, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
+    assert gan_lab.load(tmp_path / "run").iteration == 1
