@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure,
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from gan_lab.media.images import to_uint8
+from gan_lab.metrics.nearness import nearness
 from gan_lab.metrics.score import Metric, about_images
 from gan_lab.metrics.views import Fakes, Reals
 from gan_lab.perceptual.distance import PerceptualDistance
@@ -96,14 +93,7 @@ class Paired(Metric):
 
     def _compared(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
         """Each measure (N,) of images (N, C, H, W) in [0, 1]."""
-        each: dict[str, Any] = {"data_range": 1.0, "reduction": "none"}
-        ssim = structural_similarity_index_measure(made, true, **each)
-        psnr = peak_signal_noise_ratio(made, true, dim=(1, 2, 3), **each)
-        found = {
-            "metric/l1": (made - true).abs().mean(dim=(1, 2, 3)),
-            "metric/psnr": torch.as_tensor(psnr),
-            "metric/ssim": torch.as_tensor(ssim).reshape(len(made)),
-        }
+        found = {f"metric/{name}": value for name, value in nearness(made, true).items()}
         if self.scales:
             found["metric/ms_ssim"] = ms_ssim(made, true, self.scales)
         return found

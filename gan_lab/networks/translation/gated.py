@@ -83,7 +83,8 @@ class GatedGenerator(nn.Module):
         super().__init__()
         in_range("width", width, low=1)
         in_range("dilated", dilated, low=0, high=8)
-        if resolution % 4:
+        self.multiple = 4  # of sides that it takes
+        if resolution % self.multiple:
             raise ConfigError(
                 f"data.resolution={resolution}: this generator halves it twice; choose a multiple of 4."
             )
