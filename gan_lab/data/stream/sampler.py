@@ -125,8 +125,7 @@ class Batches:
                 f"use {fitting} or {fitting + ranks}."
             )
         self.batch_size = batch_size
-        self.sizes = sizes
-        self.jitter = jitter
+        self.sizes, self.jitter = sizes, jitter
         self.seed = seed
         self.flip = flip
         self.start = start
