@@ -60,7 +60,7 @@ class Jpeg(nn.Module):
         """Map images (N, C, H, W) in [-1, 1] to images of the same shape and range."""
         drawn = draw.uniform("quality", (len(images), 1))[:, 0].to(images.device)
         quality = (self.low + (self.high - self.low) * drawn).round()
-        levels = ((images.float() + 1) * 127.5).round()
+        levels = ((images + 1) * 127.5).round()
         if images.shape[1] != 3:
             found = self._coded(levels - 128, quality, 0) + 128
         else:
@@ -68,7 +68,7 @@ class Jpeg(nn.Module):
             colours = torch.cat([mixed(row, levels) for row in TO_YCBCR[1:]], dim=1).round()
             planes = [self._coded(light - 128, quality, 0) + 128, self._colours(colours, quality)]
             found = torch.cat([mixed(row, torch.cat(planes, dim=1)) for row in FROM_YCBCR], dim=1)
-        return (found.round().clamp(0, 255) / 127.5 - 1).to(images.dtype)
+        return found.round().clamp(0, 255) / 127.5 - 1
 
     def _colours(self, planes: Tensor, quality: Tensor) -> Tensor:
         """The two differences of colour (N, 2, H, W), around 0, at half of the size where that is asked."""
@@ -89,10 +89,10 @@ class Jpeg(nn.Module):
         blocks = blocks.transpose(3, 4)  # (..., 8 rows, 8 columns)
         basis = self.basis.to(planes.device)  # samples are made of rows on the host
         steps = _steps(self.tables[table].to(planes.device), quality)[:, None, None, None]
-        with torch.autocast(planes.device.type, enabled=False):
-            waves = ((basis @ blocks @ basis.T) / steps).round() * steps
-            back = basis.T @ waves @ basis
-        back = back.transpose(3, 4).reshape(filled.shape)[:, :, :height, :width]
+        waves = ((basis @ blocks @ basis.T) / steps).round() * steps
+        back = (
+            (basis.T @ waves @ basis).transpose(3, 4).reshape(filled.shape)[:, :, :height, :width]
+        )
         return back.round().clamp(-128, 127)
 
 

@@ -1,7 +1,8 @@
 """What degradations share: a chain of them makes the input of a translation from its target.
 
 A degradation is a module with `forward(images, draw)`, images (N, C, H, W) in [-1, 1] to what is left of them. It runs
-inside of steps, which may be recorded: it reads no value on the host, and all its random numbers come from `draw`.
+inside of steps, which may be recorded: it reads no value on the host, and all its random numbers come from `draw`. It
+computes in single precision, whatever the networks do.
 One that leaves a part of the image as it is may have `put_back(made, source)`, and `region(source)`, a mask of what it
 took away. One that adds channels to the image says how many: `adds`. One that an image of a user's own lacks something
 of has `of_given(images, alpha)`; the others are left out there.

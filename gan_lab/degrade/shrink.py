@@ -33,8 +33,7 @@ class Shrink(nn.Module):
         factor = self.low + (self.high - self.low) * drawn
         height, width = images.shape[2:]
         rows, columns = (there_and_back(side, factor)[:, None] for side in (height, width))
-        with torch.autocast(images.device.type, enabled=False):
-            return rows @ images.float() @ columns.mT
+        return rows @ images @ columns.mT
 
 
 def there_and_back(side: int, factor: Tensor) -> Tensor:

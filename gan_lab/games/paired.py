@@ -97,8 +97,10 @@ class PairPlay(ImagePlay):
 
 def degraded(parts: Mapping[str, Any], images: Tensor, draw: Any) -> Tensor:
     """Images (N, C, H, W) after a chain of degradations; `draw` gives random numbers for each by its name."""
-    for name, part in parts.items():
-        images = part(images, draw(name))
+    # What is rounded, as by JPEG, must not depend on the precision that networks compute in.
+    with torch.autocast(images.device.type, enabled=False):
+        for name, part in parts.items():
+            images = part(images, draw(name))
     return images
 
 

@@ -208,6 +208,21 @@ def test_pairs_are_made_of_images_by_a_chain_of_degradations(chain):
     assert found.shape == (6, 3, SIDE, SIDE)
 
 
+@pytest.mark.parametrize("chain", ["holes", "grey", "blind"])
+def test_sources_are_made_in_single_precision_whatever_the_networks_compute_in(chain):
+    given = [f"degrade=[{chain}]", *(["degrade.grey.lab=true"] if chain == "grey" else [])]
+    seen = []
+    for precision in ("32-true", "bf16-mixed"):
+        game = made("pix2pix", "data=cifar10", *given, f"precision={precision}")
+        translated = game.translated
+        game.translated = lambda g, source, t=translated: seen.append(source) or t(g, source)
+        play_rounds(game, rows(game), 1)
+    half = len(seen) // 2
+    assert half
+    assert all(one.dtype == torch.float32 for one in seen)
+    assert all(torch.equal(a, b) for a, b in zip(seen[:half], seen[half:], strict=True))
+
+
 def test_a_filled_image_tells_where_it_was_filled():
     game = made("inpainting")
     game.keep_rows(Table(game))
