@@ -89,6 +89,8 @@ def test_a_gated_convolution_is_a_feature_times_how_far_it_is_let_through() -> N
     layer, x = GatedConvolution(2, 3, 3, stride=2, dilation=2), noise(1, 2, 8, 8)
     found = layer(x).detach()
     assert found.shape == (1, 3, 4, 4)
+    torch.nn.init.normal_(layer.both.bias)
+    found = layer(x).detach()
     weight, bias = layer.both.weight.detach().numpy(), layer.both.bias.detach().numpy()
     padded = np.pad(x[0].numpy(), ((0, 0), (2, 2), (2, 2)))
     for channel in range(3):
@@ -101,6 +103,14 @@ def test_a_gated_convolution_is_a_feature_times_how_far_it_is_let_through() -> N
                 elu = feature if feature > 0 else math.exp(feature) - 1
                 by_hand = elu / (1 + math.exp(-gate))
                 assert float(found[0, channel, row, column]) == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_gated_planes_keep_their_size_through_many_layers() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4, 32, 32, 32)
+    for _ in range(15):
+        x = GatedConvolution(32, 32)(x)
+        assert 0.3 < float(x.detach().square().mean().sqrt()) < 3
 
 
 def test_a_doubling_repeats_pixels_before_its_convolution() -> None:
