@@ -16,7 +16,7 @@ from torch.testing import assert_close
 from gan_lab.common.errors import ConfigError
 from gan_lab.degrade.blind import BEST, MILDEST_BLUR, Blind, Within
 from gan_lab.degrade.jpeg import LIGHT, Jpeg, _steps
-from gan_lab.degrade.noise import GaussianBlur, GaussianNoise
+from gan_lab.degrade.noise import GaussianBlur, GaussianNoise, Ringing
 from gan_lab.degrade.shrink import Shrink
 from tests.unit.test_translation import Drawn, noise
 
@@ -149,20 +149,77 @@ def test_jpeg_takes_any_side_and_other_channels() -> None:
         Jpeg(low=50, high=20)
 
 
+class Fixed:
+    """The same numbers, whatever they are for."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+    def uniform(self, purpose: str, shape: tuple[int, ...]) -> Tensor:
+        return torch.tensor([self.values[: shape[1]]]).expand(shape)
+
+
+def by_loops(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """A plane filtered pixel by pixel, borders reflected."""
+    reach = len(kernel) // 2
+    padded = np.pad(image, reach, mode="reflect")
+    return np.array(
+        [
+            [
+                (padded[y : y + len(kernel), x : x + len(kernel)] * kernel).sum()
+                for x in range(image.shape[1])
+            ]
+            for y in range(image.shape[0])
+        ]
+    )
+
+
+def test_a_longish_blur_is_a_turned_gaussian() -> None:
+    images, (turn, narrow) = noise(1, 1, 14, 17), (0.2, 0.5)
+    found = GaussianBlur(low=1.5, high=1.5, radius=4, stretch=3.0)(images, Fixed(turn, narrow))
+    kernel = np.zeros((9, 9))
+    angle, ratio = math.pi * turn, 1 + 2 * narrow
+    for y in range(-4, 5):
+        for x in range(-4, 5):
+            along = y * math.cos(angle) + x * math.sin(angle)
+            across = x * math.cos(angle) - y * math.sin(angle)
+            kernel[y + 4, x + 4] = math.exp(
+                -(along**2) / (2 * 1.5**2) - across**2 / (2 * (1.5 / ratio) ** 2)
+            )
+    by_hand = by_loops(images[0, 0].double().numpy(), kernel / kernel.sum())
+    assert np.abs(found[0, 0].numpy() - by_hand).max() < 1e-5
+
+
+def test_ringing_leaves_low_frequencies_and_cuts_high_ones() -> None:
+    side = 64
+    x = torch.arange(side).float()
+    waves = torch.stack([0.5 * torch.cos(math.pi * share * x) for share in (0.15, 0.8)])
+    images = waves[:, None, None, :].expand(2, 1, side, side)
+    found = Ringing(low=0.4, high=0.4)(images, Drawn())[:, :, 16:48, 16:48]
+    low, high = (found[at].std() / images[at, :, 16:48, 16:48].std() for at in range(2))
+    assert abs(float(low) - 1) < 0.15
+    assert float(high) < 0.15
+    flat = torch.full((1, 3, 30, 30), 0.3)
+    assert_close(Ringing()(flat, Drawn()), flat, rtol=0, atol=1e-5)
+    small = noise(2, 3, 8, 8)
+    assert Ringing()(small, Drawn()).shape == small.shape
+
+
 def test_the_chain_is_its_parts_twice_with_numbers_of_their_own() -> None:
     images, draw = noise(3, 3, 32, 32), Named()
-    part = Blind(blur=1.0, shrink=0.5, noise=0.1, quality=40)
+    part = Blind(blur=1.0, shrink=0.5, noise=0.1, quality=40, ringing=0.6)
     found = part(images, draw)
-    assert len(set(draw.asked)) == len(draw.asked) == 2 * 5
+    assert len(set(draw.asked)) == len(draw.asked) == 2 * 6 + 1
     by_hand, own = images, Named()
     for time in range(2):
         for name, one in {
-            "blur": GaussianBlur(low=MILDEST_BLUR, high=1.0),
+            "blur": GaussianBlur(low=MILDEST_BLUR, high=1.0, stretch=3.0),
             "shrink": Shrink(low=0.5, high=1.0),
             "noise": GaussianNoise(low=0.0, high=0.1),
             "jpeg": Jpeg(low=40, high=BEST),
         }.items():
             by_hand = one(by_hand, Within(own, f"{time}/{name}"))
+    by_hand = Ringing(low=0.6, high=1.0)(by_hand, Within(own, "ringing"))
     assert torch.equal(found, by_hand)
     assert torch.equal(found, part(images, Named())), "the same numbers, the same images"
     once = Blind(times=1, blur=1.0, shrink=0.5, noise=0.1, quality=40)(images, Named())
