@@ -57,11 +57,11 @@ TWO_KINDS = ("testA", "images_a")
 
 # Recipes of papers, with the stand-in that their data is here.
 RECIPES = {
-    "facades": ("pix2pix", ()),
-    "maps": ("pix2pix", ()),
-    "edges2shoes": ("pix2pix", ()),
-    "horse2zebra": ("cyclegan", NARROW),
-    "div2k_x4": ("inpainting", ("generator.blocks=1", "discriminator.layers=1", "data.holdout=0")),
+    "facades": ("pairs", ()),
+    "maps": ("pairs", ()),
+    "edges2shoes": ("pairs", ()),
+    "horse2zebra": ("unpaired", NARROW),
+    "div2k_x4": ("photos", ("generator.blocks=1", "discriminator.layers=1", "data.holdout=0")),
 }
 
 
