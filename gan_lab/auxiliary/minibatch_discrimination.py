@@ -32,8 +32,9 @@ class MinibatchDiscrimination(Auxiliary):
         self.head = Head(kernels, 1, bias=False)
 
     def judge(self, output: Judgement) -> Tensor:
-        """Logits (N,) with the share of nearness added."""
-        return output.logits + self.head(self.nearness(features_of(output)))[:, 0]
+        """Logits (N,) with the share of nearness added; of patches (N, P), to each the same."""
+        share = self.head(self.nearness(features_of(output)))
+        return output.logits + (share if output.logits.ndim > 1 else share[:, 0])
 
     def nearness(self, features: Tensor) -> Tensor:
         """o(x), shape (N, kernels), float32, of features (N, F)."""

@@ -115,6 +115,16 @@ class StarGAN(Translation, GAN):
         back = self.generator(play.fake, play.real_labels)
         return (back.float() - play.source).abs().mean()
 
+    def warnings(self) -> list[str]:
+        """As of every GAN, and where nothing teaches the generator to read labels."""
+        found = super().warnings()
+        if not any("labels" in getattr(part, "needs", ()) for part in self.auxiliaries.values()):
+            found.append(
+                "No auxiliary term classifies, so nothing asks translations to show their labels (arXiv:1711.09020, "
+                "eq. 3); add auxiliary=[acgan]."
+            )
+        return found
+
     # Samples --------------------------------------------------------------------------------
 
     def keep_rows(self, data: Any) -> None:

@@ -135,6 +135,22 @@ def test_it_trains_with_every_penalty_of_a_discriminator(model, penalty):
     assert all(math.isfinite(value) for value in game.read_meter().values())
 
 
+@pytest.mark.parametrize("auxiliary", Groups().choices("auxiliary"))
+@pytest.mark.parametrize("model", [m for m in TRANSLATIONS if m in ("cut", "pix2pix", "stargan")])
+def test_every_auxiliary_term_trains_or_is_refused_in_words(model, auxiliary):
+    game, refused = None, ""
+    try:
+        game = made(model, f"auxiliary=[{auxiliary}]")
+    except ConfigError as error:
+        refused = str(error)
+    if game is None:
+        assert refused.startswith(f"auxiliary.{auxiliary}")
+        return
+    play_rounds(game, rows(game), 1)
+    values = game.read_meter()
+    assert all(math.isfinite(value) for value in values.values()), values
+
+
 @EACH
 def test_a_resume_is_exact(model):
     whole = made(model)

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import gan_lab
+from gan_lab.auxiliary.minibatch_discrimination import MinibatchDiscrimination
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.groups import Groups
 from gan_lab.generation.sampling import Sampler
+from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.networks.translation.domains import DomainGenerator
 from gan_lab.networks.translation.patch import PatchDiscriminator
 from gan_lab.train import main
@@ -85,10 +87,17 @@ def test_a_judge_of_patches_says_how_many_features_it_offers() -> None:
         )
         found = judge(torch.rand(2, 3, 32, 32))
         assert found.features is not None
-        assert found.local is not None
-        assert judge.offers == {
-            "feature_dim": found.features.shape[1], "local_dim": found.local.shape[1],
-        }  # fmt: skip
+        assert judge.offers == {"feature_dim": found.features.shape[1]}
+
+
+def test_what_is_said_of_an_image_is_said_of_each_of_its_patches() -> None:
+    torch.manual_seed(0)
+    term = MinibatchDiscrimination(feature_dim=5, kernels=3, kernel_dim=2)
+    features, logits = torch.randn(4, 5), torch.randn(4, 7)
+    patches = term.judge(DiscriminatorOutput(logits, features))
+    for patch in range(7):
+        alone = term.judge(DiscriminatorOutput(logits[:, patch], features))
+        assert_close(patches[:, patch], alone)
 
 
 class Adding(nn.Module):
@@ -197,6 +206,11 @@ def test_a_picture_has_a_line_for_each_source_and_a_column_for_each_class() -> N
         own = inputs["images"][11 * line : 11 * line + 11]
         assert (own == own[0]).all(), "one source in a line"
     assert not torch.equal(inputs["images"][0], inputs["images"][11])
+
+
+def test_labels_that_nothing_asks_for_are_warned_of() -> None:
+    assert any("No auxiliary term classifies" in said for said in made("auxiliary=[]").warnings())
+    assert made().warnings() == []
 
 
 @pytest.mark.parametrize("augment", Groups().choices("augment"))

@@ -72,9 +72,8 @@ class PatchDiscriminator(nn.Module):
 
     @property
     def offers(self) -> Mapping[str, Any]:
-        """What auxiliary terms may read: the sizes of features, which are means over the places of local ones."""
-        width = self.decisions[0].in_channels
-        return {"feature_dim": width, "local_dim": width}
+        """What auxiliary terms may read: the size of features, which are means over the places of the first scale."""
+        return {"feature_dim": self.decisions[0].in_channels}
 
     def forward(self, images: Tensor, *, source: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, C, H, W), with what they were made of: logits (N, patches).
