@@ -104,6 +104,17 @@ def degraded(parts: Mapping[str, Any], images: Tensor, draw: Any) -> Tensor:
     return images
 
 
+def _refuse_changed_masks(parts: Mapping[str, Any]) -> None:
+    """Raise ConfigError unless a part that adds channels is the last of its chain."""
+    for name in list(parts)[:-1]:
+        if hasattr(parts[name], "adds"):
+            others = ",".join(one for one in parts if one != name)
+            raise ConfigError(
+                f"degrade=[{','.join(parts)}]: {name} adds a mask, which the next would change; put it at the end, as in "
+                f"degrade=[{others},{name}]."
+            )
+
+
 class PairedGAN(Translation, GAN):
     """A generator that is given an image shall make the image that belongs to it.
 
@@ -121,7 +132,8 @@ class PairedGAN(Translation, GAN):
         n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
 
     Raises:
-        ConfigError: if the generator has nothing to learn from before the discriminator plays.
+        ConfigError: if the generator has nothing to learn from before the discriminator plays, or a degradation would
+            change the mask that one before it adds.
     """
 
     Play = PairPlay
@@ -152,6 +164,7 @@ class PairedGAN(Translation, GAN):
         in_range("pixel_kimg", pixel_kimg, low=0)
         self.pixel_kimg = pixel_kimg
         self.degrade = dict(degrade or {})
+        _refuse_changed_masks(self.degrade)
         self.keeps_alpha = not any(getattr(one, "fills", False) for one in self.degrade.values())
         self.keep({f"degrade_{name}": part for name, part in self.degrade.items()})
         # Sources are columns of the data, or made of the images themselves.

@@ -84,6 +84,13 @@ def test_a_mask_is_told_to_the_networks_that_read_it() -> None:
     assert game.generator.down[0][0].in_channels == 3
 
 
+def test_a_mask_that_the_next_part_would_change_is_refused() -> None:
+    line = ["model=inpainting", "data=cifar10", "discriminator.layers=1"]
+    with pytest.raises(ConfigError, match=r"put it at the end, as in degrade=\[noise,holes\]"):
+        built(*line, "degrade=[holes,noise]")
+    assert list(built(*line, "degrade=[noise,holes]").game.degrade) == ["noise", "holes"]
+
+
 def test_a_gated_convolution_is_a_feature_times_how_far_it_is_let_through() -> None:
     torch.manual_seed(0)
     layer, x = GatedConvolution(2, 3, 3, stride=2, dilation=2), noise(1, 2, 8, 8)
