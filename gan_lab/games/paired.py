@@ -110,8 +110,8 @@ def _refuse_changed_masks(parts: Mapping[str, Any]) -> None:
         if hasattr(parts[name], "adds"):
             others = ",".join(one for one in parts if one != name)
             raise ConfigError(
-                f"degrade=[{','.join(parts)}]: {name} adds a mask, which the next would change; put it at the end, as in "
-                f"degrade=[{others},{name}]."
+                f"degrade=[{','.join(parts)}]: {name} adds a mask, which the next would change; put it last, as in"
+                f" degrade=[{others},{name}]."
             )
 
 

@@ -86,7 +86,7 @@ def test_a_mask_is_told_to_the_networks_that_read_it() -> None:
 
 def test_a_mask_that_the_next_part_would_change_is_refused() -> None:
     line = ["model=inpainting", "data=cifar10", "discriminator.layers=1"]
-    with pytest.raises(ConfigError, match=r"put it at the end, as in degrade=\[noise,holes\]"):
+    with pytest.raises(ConfigError, match=r"put it last, as in degrade=\[noise,holes\]"):
         built(*line, "degrade=[holes,noise]")
     assert list(built(*line, "degrade=[noise,holes]").game.degrade) == ["noise", "holes"]
 
