@@ -109,6 +109,25 @@ def test_it_is_scored_on_the_held_out_split(trained):
         assert plain == pytest.approx(0.25, abs=0.05), "of uniform noise from its mean"
 
 
+def test_answers_without_learning_stand_beside(trained, roots):
+    """Of pairs: the distance of the halves of each held-out picture, by numpy."""
+    model, folder = trained
+    if model != "pix2pix":
+        pytest.skip("is about pairs")
+    halves = [
+        np.split(np.array(Image.open(path)).astype(float) / 255, 2, axis=1)
+        for path in (roots / FOLDERS[model] / "test").glob("*.png")
+    ]
+    l1 = np.mean([abs(left - right).mean() for left, right in halves])
+    psnr = np.mean([-10 * np.log10(((a - b) ** 2).mean()) for a, b in halves])
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    protocols = [record["protocol"] for record in records if "metric/l1" in record]
+    for protocol in protocols:
+        assert protocol["l1_of_the_source"] == pytest.approx(l1, rel=1e-4)
+        assert protocol["psnr_of_the_source"] == pytest.approx(psnr, rel=1e-4)
+        assert protocol["ssim_of_the_mean_image"] < 0.5
+
+
 def test_grids_show_rows_of_the_held_out_split(trained, roots):
     model, folder = trained
     game = gan_lab.load(folder).game

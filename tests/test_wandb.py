@@ -177,7 +177,7 @@ def test_several_penalties_are_one_text():
     chosen = facts.named_choices(config, {"loss": "hinge", "optimizer@optimizer.generator": "adam"})
     assert chosen == {
         "loss": "hinge", "optimizer_generator": "adam", "penalty": "r1,r2", "logger": None, "auxiliary": None,
-        "augment": None, "metrics": None,
+        "augment": None, "degrade": None, "metrics": None,
     }  # fmt: skip
     # From Python nobody has chosen by name.
     assert facts.named_choices(config, None)["loss"] == "Hinge"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MANY_LETTERS = 150  # of choices in one sentence
 
 
 class GanLabError(Exception):
@@ -38,6 +40,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return '; did you mean X?' for the closest known name, or '' where none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def one_of_these(choices: Sequence[str]) -> str:
+    """'one of a, b, c'; of very many the first, and how to see the others."""
+    told = [name for at, name in enumerate(choices) if sum(map(len, choices[:at])) < MANY_LETTERS]
+    left = len(choices) - len(told)
+    more = f" and {left} more, which gan_lab.train --list shows" if left else ""
+    return f"one of {', '.join(told)}{more}"
 
 
 def first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
 from hydra.errors import HydraException
 
-from gan_lab.common.errors import ConfigError
+from gan_lab.common.errors import ConfigError, one_of_these
 from gan_lab.config.groups import Groups
 from gan_lab.config.line import CommandLine
 from gan_lab.config.sweeps import matches
@@ -59,9 +59,9 @@ def _check_choice(one: Override, value: Any, groups: Groups) -> None:
     for choice in chosen:
         if not isinstance(choice, str):
             shown = "null" if choice is None else choice
-            choices = ", ".join(groups.choices(group))
+            choices = one_of_these(groups.choices(group))
             raise ConfigError(
-                f"{said}: {shown} names no choice; choose one of {choices}, or leave it out."
+                f"{said}: {shown} names no choice; choose {choices}, or leave it out."
             )
         if chosen.count(choice) > 1:
             raise ConfigError(f"{said}: {choice} is chosen twice; name it once.")

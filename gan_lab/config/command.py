@@ -114,7 +114,7 @@ def _run(
     before, line, root = sys.argv, CommandLine(), name.rpartition(".")[2]
     try:
         guard_environment()
-        line = CommandLine.parse(arguments)
+        line = CommandLine.parse(arguments, root)
         if (said := answer(line, root)) is not None:
             sys.stdout.write(said)
             return 0

@@ -87,14 +87,13 @@ class Groups:
             if isinstance(one, GroupDefault) and one.group is not None and one.value in (None, [])
         ]
 
-    def options(self) -> dict[str, list[str]]:
-        """Dotted names of all options, each with the choices that bring it.
+    def options(self, root: str = "train") -> dict[str, list[str]]:
+        """Dotted names of all options of a command, each with the choices that bring it.
 
         An option of the root, a model or an experiment has an empty list: it is always there.
         """
         owners: dict[str, list[str]] = {group: [] for group in self.names()}
-        for root in self._repository.get_group_options("", results_filter=ObjectType.CONFIG):
-            self._add(owners, root, places=[""], choices=[""])
+        self._add(owners, root, places=[""], choices=[""])
         for group in self.names():
             for choice in self.choices(group):
                 places, choices = self._places(group, choice)

@@ -145,18 +145,25 @@ def _leaves(node: Any, prefix: str, lines: list[str]) -> Iterator[Option]:
     for key, value in node.value if hasattr(node, "value") else ():
         if key.value in WIRING:
             continue
-        if value.id == "mapping":
+        if value.id == "mapping" and not _is_schedule(value):
             yield from _leaves(value, f"{prefix}{key.value}.", lines)
             continue
         comment = re.search(r"\s# (.*)$", lines[key.start_mark.line])
         yield Option(f"{prefix}{key.value}", _written(value), comment[1] if comment else "")
 
 
+def _is_schedule(value: Any) -> bool:
+    """Whether a mapping is a number that changes over a run, and no section."""
+    return any(key.value == "schedule" for key, _ in value.value)
+
+
 def _written(value: Any) -> str:
-    """A plain value, or a list of them, in one line."""
+    """A value, a list or a mapping in one line, as a command line takes it."""
     if value.id == "scalar":
         return str(value.value)
-    return f"[{','.join(one.value for one in value.value)}]"
+    if value.id == "mapping":
+        return f"{{{','.join(f'{key.value}:{_written(one)}' for key, one in value.value)}}}"
+    return f"[{','.join(map(_written, value.value))}]"
 
 
 def _first(name: str, default: Any, groups: Groups) -> str:

@@ -20,14 +20,19 @@ REFUSED = ("experimental_rerun",)
 
 @dataclass(frozen=True)
 class CommandLine:
-    """Overrides such as `seed=1`, and flags by the names of Hydra's parser, such as `config_dir`."""
+    """What was typed: overrides such as `seed=1`, flags by the names of Hydra's parser, and behind which command."""
 
     overrides: tuple[str, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=dict)
+    root: str = "train"
 
     @classmethod
-    def parse(cls, arguments: Sequence[str]) -> CommandLine:
+    def parse(cls, arguments: Sequence[str], root: str = "train") -> CommandLine:
         """Read a command line with Hydra's parser.
+
+        Args:
+            arguments: as typed.
+            root: name of the command.
 
         Raises:
             ConfigError: at a flag that does not exist, or a value that it does not take; one sentence.
@@ -47,7 +52,7 @@ class CommandLine:
             raise ConfigError(f"{name}: no such flag{nearest(name, names) or '; see --help.'}")
         if "config_dir" in flags:
             flags["config_dir"] = str(user_path(flags["config_dir"], "--config-dir"))
-        return cls(tuple(overrides), flags)
+        return cls(tuple(overrides), flags, root)
 
     def arguments(self) -> list[str]:
         """The same line with its flags first and its paths quoted, as Hydra takes it."""

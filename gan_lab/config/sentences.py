@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gan_lab.common.errors import GanLabError, first_line, nearest
+from gan_lab.common.errors import GanLabError, first_line, nearest, one_of_these
 from gan_lab.config.groups import Groups
 from gan_lab.config.lightning import refusal
 from gan_lab.config.line import CommandLine, override_key
@@ -55,13 +55,14 @@ def sentence(error: BaseException, line: CommandLine | None = None) -> str:
     if isinstance(error.__cause__, GanLabError):  # of a resolver of ours
         return str(error.__cause__)
     text = str(error)
-    groups = Groups.of(line or CommandLine())
+    line = line or CommandLine()
+    groups = Groups.of(line)
     if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text):
         return _no_such_choice(found[1], found[2], groups)
     if found := re.search(r"Could not override '([^']+)'", text):
         inside = re.search(r"full_key: (\S+)", str(error.__cause__))  # the entry of a mapping
         below = inside is not None and inside[1].startswith(f"{found[1]}.")
-        return _no_such_option(inside[1] if inside and below else found[1], groups)
+        return _no_such_option(inside[1] if inside and below else found[1], groups, line.root)
     for pattern, words in SAID.items():
         if found := re.search(pattern, text):
             return words.format(*found.groups())
@@ -92,20 +93,19 @@ def _no_such_choice(group: str, choice: str, groups: Groups) -> str:
         near = nearest(f"{group}={choice}", PLUGINS)
         return f"{group}={choice}: no plugin of Hydra that is installed has it{near or '.'}"
     choices = groups.choices(group)
-    listed = f"; choose one of {', '.join(choices)}" if choices else "; there is no such group"
+    listed = f"; choose {one_of_these(choices)}" if choices else "; there is no such group"
     return f"{group}={choice}: no such {group}{nearest(choice, choices) or listed + '.'}"
 
 
-def _no_such_option(key: str, groups: Groups) -> str:
+def _no_such_option(key: str, groups: Groups, root: str) -> str:
     """The sentence for an option that the composed configuration does not have."""
     if key.startswith("trainer."):
         return refusal(key.removeprefix("trainer."))
-    owners = groups.options()
+    owners = groups.options(root)
     if key == "optimizer":
-        choices = ", ".join(groups.choices(key))
         return (
             f"{key}: each player has its own; set optimizer@optimizer.generator= and "
-            f"optimizer@optimizer.discriminator= to one of {choices}."
+            f"optimizer@optimizer.discriminator= to {one_of_these(groups.choices(key))}."
         )
     if owners.get(key):
         return f"{key}: not an option of the chosen parts; {', '.join(owners[key])} would have it."
@@ -128,8 +128,8 @@ def no_choice(line: CommandLine) -> str:
     names = groups.names()
     wrong = [o for o in line.overrides if override_key(o).partition("@")[0] in names]
     wrong = [o for o in wrong if not _names_choices(o)] or wrong
-    choices = ", ".join(groups.choices(override_key(wrong[0]).partition("@")[0])) if wrong else ""
-    hint = f"choose one of {choices}, or leave it out" if choices else "leave it out"
+    choices = groups.choices(override_key(wrong[0]).partition("@")[0]) if wrong else []
+    hint = f"choose {one_of_these(choices)}, or leave it out" if choices else "leave it out"
     return f"{wrong[0] if wrong else 'A group'}: names no choice; {hint}."
 
 

@@ -128,11 +128,12 @@ def heun(denoise: Any, x: Tensor, levels: Sequence[float]) -> Tensor:
         x: noise of the first level, (N, C, H, W).
         levels: falling; the last may be 0, towards which a step is Euler's.
     """
+    of_each = x[:, 0, 0, 0]  # len(x) would be a constant of an exported file
     for now, then in pairwise(levels):
-        slope = (x - denoise(x, x.new_full((len(x),), now))) / now
+        slope = (x - denoise(x, torch.full_like(of_each, now))) / now
         ahead = x + (then - now) * slope
         if then > 0:
-            slope = 0.5 * (slope + (ahead - denoise(ahead, x.new_full((len(x),), then))) / then)
+            slope = 0.5 * (slope + (ahead - denoise(ahead, torch.full_like(of_each, then))) / then)
             ahead = x + (then - now) * slope
         x = ahead
     return x

@@ -161,7 +161,7 @@ class Translation(AdversarialModule):
 
 
 def as_large(images: Tensor, side: Sequence[int]) -> Tensor:
-    """Images (N, C, h, w) enlarged to (H, W) by repeating pixels, with three colours at most."""
+    """Images (N, C, h, w) enlarged to (H, W) by bicubic interpolation, with three colours at most."""
     if tuple(images.shape[2:]) != tuple(side):
-        images = F.interpolate(images, size=tuple(side), mode="nearest")
+        images = F.interpolate(images, size=tuple(side), mode="bicubic").clamp(-1, 1)
     return images[:, :3] if images.shape[1] > 3 else images

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -12,7 +12,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from gan_lab.media.images import to_uint8
 from gan_lab.metrics.nearness import nearness
 from gan_lab.metrics.score import Metric, about_images
-from gan_lab.metrics.views import Fakes, Reals
+from gan_lab.metrics.views import Fakes, Reals, Sample
 from gan_lab.perceptual.distance import PerceptualDistance
 
 BATCH = 32  # pairs at once, where the data is compared with itself
@@ -28,8 +28,9 @@ class Paired(Metric):
     need 176 pixels; smaller images have as many of the finest as fit, with weights that again sum to 1. The protocol
     tells how many. Below 11 pixels there is none.
 
-    The protocol tells what two answers without any learning get: the source itself, and the mean of all true images of
-    the training split. A model that learned something is nearer than both.
+    The protocol tells what two answers without any learning get: the source itself, which is enlarged by bicubic
+    interpolation where it is smaller, and the mean of all true images of the training split. A model that learned
+    something is nearer than both.
 
     Args:
         every_kimg: evaluate when so many thousand training images were seen; 0 for the end only.
@@ -43,11 +44,17 @@ class Paired(Metric):
     def __init__(self, *, every_kimg: float = 10, num_samples: int = 500) -> None:
         super().__init__(every_kimg=every_kimg, num_samples=num_samples)
         self.scales = 1  # of MS-SSIM; the data tells
+        self.source_view: int | None = None  # the answer to `view` that shows the source
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The distance of pixels, then what is measured beside."""
         return (self.key, *self.beside, *(["metric/ms_ssim"] if self.scales else []))
+
+    def meet(self, sample: Sample) -> None:
+        """Learn how to ask for the source."""
+        views = list(getattr(sample, "questions", {}).get("view", ()))
+        self.source_view = views.index("source") if "source" in views else None
 
     def look_at(self, reals: Reals) -> None:
         """Open the perceptual network, and measure the answers without learning."""
@@ -61,61 +68,60 @@ class Paired(Metric):
             "ms_ssim_scales": self.scales,
             "perceptual": self.distance.name,
             "perceptual_sha256": self.distance.sha256,
-            **self._without_learning(reals),
+            **self._of_the("mean_image", [self._of_the_mean(reals)]),
         }
 
-    def _without_learning(self, reals: Reals) -> dict[str, float]:
-        """L1 and SSIM of the source and of the mean true image, by name."""
+    def _of_the_mean(self, reals: Reals) -> dict[str, Tensor]:
+        """Each measure (N,) of the mean true image of the training split."""
         true = reals.images.images[: self.num_samples]
         train = reals.source.load(reals.source.splits[0]).images
         mean = torch.zeros(train.shape[1:], dtype=torch.float64)
         for part in train.split(BATCH):
             mean += part.double().sum(dim=0)
-        answers = {"mean_image": (mean / len(train)).round().byte().expand_as(true)}
-        partner = reals.images.columns.get("partner")
-        if partner is not None and partner.values.shape == reals.images.images.shape:
-            answers["source"] = partner.values[: self.num_samples]
-        return {
-            f"{measure}_of_the_{name}": value
-            for name, answer in answers.items()
-            for measure, value in self._measured(answer, true).items()
-        }
-
-    def _measured(self, answer: Tensor, true: Tensor) -> Mapping[str, float]:
+        answer = (mean / len(train)).round().byte().expand_as(true)
         found = [
-            self._compared(*(one.to(self.device).float() / 255 for one in (own, other)))
+            self._compared(own, other)
             for own, other in zip(answer.split(BATCH), true.split(BATCH), strict=True)
         ]
-        whole = {key: torch.cat([part[key] for part in found]).double().mean() for key in found[0]}
+        return {key: torch.cat([part[key] for part in found]) for key in found[0]}
+
+    def _of_the(self, answer: str, seen: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+        """Means of an answer without learning, by the names of the protocol."""
         return {
-            key.removeprefix("metric/"): float(whole[key]) for key in ("metric/l1", "metric/ssim")
+            f"{key.removeprefix('metric/')}_of_the_{answer}": _mean(seen, key) for key in self.keys
         }
 
     def _compared(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
-        """Each measure (N,) of images (N, C, H, W) in [0, 1]."""
-        found = {f"metric/{name}": value for name, value in nearness(made, true).items()}
+        """Each measure (N,) of bytes (N, C, H, W)."""
+        own, other = (images.to(self.device).float() / 255 for images in (made, true))
+        found = {f"metric/{name}": value for name, value in nearness(own, other).items()}
+        found["metric/perceptual"] = self.distance(own * 2 - 1, other * 2 - 1)
         if self.scales:
-            found["metric/ms_ssim"] = ms_ssim(made, true, self.scales)
+            found["metric/ms_ssim"] = ms_ssim(own, other, self.scales)
         return found
 
     def reset(self) -> None:
         """Forget the fakes."""
         self.seen: list[dict[str, Tensor]] = []
+        self.sources: list[dict[str, Tensor]] = []
 
     def add(self, fakes: Fakes) -> None:
-        """Compare with the true images of the same rows."""
-        true = fakes.rows["images"].to(self.device).float()
-        made = to_uint8(fakes.images).float()
-        found = self._compared(made / 255, true / 255)
-        found["metric/perceptual"] = self.distance(made / 127.5 - 1, true / 127.5 - 1)
-        self.seen.append(found)
+        """Compare with the true images of the same rows; once their sources too, which stay the same."""
+        true = fakes.rows["images"]
+        self.seen.append(self._compared(to_uint8(fakes.images), true))
+        if self.source_view is not None and "l1_of_the_source" not in self.protocol:
+            assert fakes.view is not None
+            self.sources.append(self._compared(to_uint8(fakes.view(view=self.source_view)), true))
 
     def compute(self) -> dict[str, float]:
         """Means over all pairs."""
-        return {
-            key: float(torch.cat([one[key] for one in self.seen]).double().mean())
-            for key in self.keys
-        }
+        if self.sources:
+            self.protocol |= self._of_the("source", self.sources)
+        return {key: _mean(self.seen, key) for key in self.keys}
+
+
+def _mean(seen: Sequence[Mapping[str, Tensor]], key: str) -> float:
+    return float(torch.cat([one[key] for one in seen]).double().mean())
 
 
 def scales_of(side: int) -> int:

@@ -155,7 +155,7 @@ class EdmGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Map z (N, latent_dim) to images (N, channels, resolution, resolution), around [-1, 1], in one step."""
         x = self.sigma_start * z.unflatten(1, self.shape)
-        return self.denoise(x, torch.full((len(x),), self.sigma_start, device=x.device))
+        return self.denoise(x, torch.full_like(x[:, 0, 0, 0], self.sigma_start))
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The mean image behind noisy ones.

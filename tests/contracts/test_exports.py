@@ -16,7 +16,7 @@ from gan_lab.common.errors import GanLabError
 from gan_lab.engine.randomness import numbers_of
 from gan_lab.generation.exporting import TOLERANCE, export, largest_difference
 from gan_lab.generation.generator import ImageGenerator, settle_weights
-from tests.contracts.walk import composed, for_images
+from tests.contracts.walk import NOISE_OF_IMAGES, composed, for_images
 
 
 def generator_of(*overrides):
@@ -39,7 +39,8 @@ def traced(generator):
 
 @pytest.fixture(params=for_images("generator"))
 def generator(request):
-    return generator_of(f"generator={request.param}")
+    noise = ["latent=pixels"] if request.param in NOISE_OF_IMAGES else []
+    return generator_of(f"generator={request.param}", *noise)
 
 
 def test_every_generator_is_exported_with_torchs_layers(generator):

@@ -13,7 +13,16 @@ from gan_lab.config.groups import Groups
 from gan_lab.generation.sampling import Sampler
 from gan_lab.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import batches, differing, play_rounds, weights
-from tests.contracts.walk import MODELS, PENALTIES, built, content, files, for_images, resting
+from tests.contracts.walk import (
+    MODELS,
+    NOISE_OF_IMAGES,
+    PENALTIES,
+    built,
+    content,
+    files,
+    for_images,
+    resting,
+)
 
 BATCH = 8
 # Penalties that wait for many updates by themselves.
@@ -36,7 +45,6 @@ UNMOVED = {
 }  # fmt: skip
 
 
-NOISE_OF_IMAGES = ("adversarial_flow", "edm")
 # Penalties that see a constant added to all logits; those of differences by rounding, which Adam makes as large as any.
 LEVELS = ("logit_centring", "r1_fd", "r2_fd", "drift")
 

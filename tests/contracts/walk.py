@@ -22,6 +22,8 @@ SHALLOW = {
     "adversarial_flow": ("++generator.depth=2", "++discriminator.depth=2"),
     "transgan": ("++generator.depths=[1]", "++discriminator.depths=[1]"),
 }
+# Generators that map noise of an image's size, and no other.
+NOISE_OF_IMAGES = ("adversarial_flow", "edm")
 PENALTIES = Groups().choices("penalty")
 PLAYERS = ("discriminator", "generator")
 
