@@ -195,7 +195,8 @@ class StarGAN(Translation, GAN):
         self, networks: Mapping[str, nn.Module], source: Tensor, ask: Mapping[str, int]
     ) -> Tensor:
         """What is made of sources (N, C, H, W) for the class of `ask`: images (N, C, H, W) in [-1, 1]."""
-        classes = torch.full((len(source),), ask.get("classes", 0), device=source.device)
+        # Not its length, which an export would take for a constant.
+        classes = torch.full((source.shape[0],), ask.get("classes", 0), device=source.device)
         return self._made(networks, source, classes)
 
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:

@@ -139,10 +139,11 @@ def answer_of(game: AdversarialModule, question: str, text: str | int) -> int:
     names, wanted = [_plain(one) for one in known], _plain(str(text))
     if wanted in names:
         return names.index(wanted)
-    if not wanted.isdigit() or int(wanted) >= len(known):
+    number = str(text).strip()  # "2" in words is "to"
+    if not number.isdecimal() or int(number) >= len(known):
         shown = ", ".join(known[:MANY]) + (", ..." if len(known) > MANY else "")
         raise ConfigError(f"{question}={text}: this run's model knows {shown}.")
-    return int(wanted)
+    return int(number)
 
 
 def _plain(text: str) -> str:

@@ -13,6 +13,7 @@ import gan_lab
 from gan_lab.auxiliary.minibatch_discrimination import MinibatchDiscrimination
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.groups import Groups
+from gan_lab.generation.exporting import export
 from gan_lab.generation.sampling import Sampler
 from gan_lab.networks.output import DiscriminatorOutput
 from gan_lab.networks.translation.domains import DomainGenerator
@@ -248,6 +249,13 @@ def test_a_run_is_scored_by_its_classes_and_goes_on_bit_for_bit(tmp_path, capsys
     trousers, bags = (model.translate(given, classes=name) for name in ("Trouser", 8))
     assert trousers.shape == given.shape
     assert (trousers - bags).abs().max() > 0.01
+    assert torch.equal(
+        model.translate(given, classes=2), model.translate(given, classes="Pullover")
+    )
+    file = tmp_path / "bags.pt2"
+    export(model.translation(classes="Bag"), file, format="torch")
+    sources = torch.rand(3, 1, 32, 48) * 2 - 1
+    assert_close(torch.export.load(file).module()(sources), model.translate(sources, classes="Bag"))
 
 
 @pytest.mark.parametrize(
