@@ -27,6 +27,7 @@ import gan_lab.train
 from gan_lab import cli
 from tests.conftest import REPOSITORY
 from tests.documented import PAGES, parsed_only, shown_on, words_of
+from tests.unit.test_data_sets import digits as save_digits
 
 TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"]
 SMALLER = {
@@ -85,6 +86,7 @@ def stand_ins(tmp_path_factory):
         picture.save(faces / f"{number:06}.jpg")
         picture.save(place / "photos" / f"{number}.png")
     _save_translations(place, draw)
+    save_digits(place / "digits" / "MNIST" / "raw", count=80)
     pairs = [*TINY, "model=pix2pix", "discriminator.layers=1", f"data.root={place / 'pairs'}"]
     assert (
         gan_lab.train.main([*pairs, "metrics=none", f"hydra.run.dir={place / 'translated'}"]) == 0
@@ -222,6 +224,8 @@ class Reader:
         arguments = [
             re.sub(r"^data\.root=.*", f"data.root={self.stand_ins / photos}", a) for a in arguments
         ]
+        if "model=adaptation" in arguments:
+            arguments += [f"data.root={self.stand_ins / 'digits'}"]
         if "model=cyclegan" in arguments:
             arguments += ["experiment=translate_small", "max_kimg=null"]
         if {"model=stargan", "experiment=stargan_small"} & set(arguments):

@@ -91,8 +91,15 @@ class Sampler:
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """What metrics may ask to see of a sample, by name: the answers to the question `view`."""
-        return tuple(self.questions.get("view", ()))
+        """What metrics may ask for, by name: the answers to the question `view`, and the model's own classifier."""
+        classifier = ("classifier",) if hasattr(self.module, "classify") else ()
+        return (*self.questions.get("view", ()), *classifier)
+
+    @torch.no_grad()
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of the model's own classifier, float32, of images (N, C, H, W) in [-1, 1]."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.module.classify(self.networks, images.to(self.device))  # type: ignore[no-any-return, operator]
 
     def of_rows(self, rows: Mapping[str, Tensor], numbers: Sequence[int], **ask: int) -> Tensor:
         """Images (N, C, H, W) that are made of these rows of the data.

@@ -251,7 +251,8 @@ class Metrics:
 
         def beside(own: int) -> dict[str, Any]:
             few = {name: values[:own] for name, values in rows.items()}
-            return {"rows": few, "view": partial(sample.of_rows, few, numbers[:own])}  # type: ignore[attr-defined]
+            view = partial(sample.of_rows, few, numbers[:own])  # type: ignore[attr-defined]
+            return {"rows": few, "view": view, "classify": getattr(sample, "classify", None)}
 
         return sample.of_rows(rows, numbers), beside  # type: ignore[attr-defined]
 

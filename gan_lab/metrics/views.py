@@ -76,6 +76,7 @@ class Fakes(NamedTuple):
         labels: what was asked for, int64 (n,), or float (n, A) for several attributes; None where nothing was asked.
         rows: stored values (n, ...) by column, of the rows that they were made of; empty where of numbers.
         view: something else that the model makes of these rows, float (n, C, H, W): `view(direction=1)`.
+        classify: the model's own classifier, from images (n, C, H, W) in [-1, 1] to logits (n, K), if it has one.
     """
 
     images: Tensor
@@ -83,6 +84,7 @@ class Fakes(NamedTuple):
     labels: Tensor | None
     rows: Mapping[str, Tensor] = MappingProxyType({})
     view: Callable[..., Tensor] | None = None
+    classify: Callable[[Tensor], Tensor] | None = None
 
 
 class Reals:

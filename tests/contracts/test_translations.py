@@ -30,6 +30,7 @@ TINY_CUT = (
     "model.patches=24", "model.head_width=8",
 )  # fmt: skip
 SMALL = {
+    "adaptation": ("generator.width=4", "discriminator.width=4", "classifier.width=4"),
     "srgan": (*TINY_SR, "degrade=[blind,bicubic]"),
     "esrgan": (*TINY_SR, "generator.growth=4"),
     "pix2pix": ("discriminator.layers=1", "generator.dropout=0.5"),
@@ -73,7 +74,10 @@ def rows(game):
     law = getattr(game, "label_law", None)
     streams = [batches(BATCH, 3, SIDE, seed=seed) for seed in range(len(game.reads))]
     for several in zip(*streams, strict=True):
-        found = {name: one["images"] for name, one in zip(game.reads, several, strict=True)}
+        found = {
+            name: one[name.partition("_")[0] if "labels" in name else "images"]
+            for name, one in zip(game.reads, several, strict=True)
+        }
         if law is not None:
             found["labels"] = torch.randint(game.label_dim, (BATCH,), generator=drawn)
         yield found
