@@ -50,22 +50,22 @@ class Recipe:
 
 
 SUPERRES = [
-    "experiment=superres_small", "data.resolution=128", "data.batch_size=8", "model.pixel_kimg=10",
+    "experiment=superres_small", "data.resolution=128", "data.batch_size=8", "model.pixel_kimg=4",
     "samples.every_kimg=5",
 ]  # fmt: skip
 RECIPES: Mapping[str, Recipe] = {
-    "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 20),
-    "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 20),
-    "cyclegan": Recipe("unpaired", "unpaired", ["experiment=translate_small"], 12),
-    "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 12),
+    "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 12),
+    "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 8),
+    "cyclegan": Recipe("unpaired", "unpaired", ["experiment=translate_small"], 5),
+    "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 6),
     "fastcut": Recipe(
-        "unpaired", "unpaired", ["experiment=cut_small", "model.identity=0", "model.nce=10",
-        "model.flip_equivariance=true"], 12,
+        "unpaired", "unpaired",
+        ["experiment=cut_small", "model.identity=0", "model.nce=10", "model.flip_equivariance=true"], 6,
     ),
-    "superres": Recipe("superres", FACES, SUPERRES, 20),
-    "strokes": Recipe("filling", FACES, ["experiment=inpaint_small"], 24),
-    "boxes": Recipe("filling", FACES, ["experiment=inpaint_small", "degrade.holes.shape=box"], 24),
-    "colour": Recipe("colour", FACES, ["experiment=colour_small"], 24),
+    "superres": Recipe("superres", FACES, SUPERRES, 8),
+    "strokes": Recipe("filling", FACES, ["experiment=inpaint_small"], 10),
+    "boxes": Recipe("filling", FACES, ["experiment=inpaint_small", "degrade.holes.shape=box"], 10),
+    "colour": Recipe("colour", FACES, ["experiment=colour_small"], 10),
 }  # fmt: skip
 
 
