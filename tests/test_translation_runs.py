@@ -100,6 +100,7 @@ def test_it_is_scored_on_the_held_out_split(trained):
     assert len(scored) == 2, "before and after"
     assert scored[-1]["protocol"]["split"].startswith("test")
     assert scored[-1]["protocol"]["num_samples"] == 5
+    assert "An evaluation of 5 samples" in (folder / "train.log").read_text()
     values = {key for key in scored[-1] if key.startswith("metric/")}
     assert values - {"metric/seconds", "metric/time_share"} == {VALUES[model], *BESIDE[model]}
     if model == "inpainting":

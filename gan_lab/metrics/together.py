@@ -154,6 +154,8 @@ class Metrics:
                     else f"{need}, which this model does not offer; choose another model"
                 )
                 raise ConfigError(f"metrics: {one.name} needs {what}, or metrics=small.")
+            if columns:  # a sample for each row at most
+                one.num_samples = min(one.num_samples, len(self.rows))
             one.meet(sample)
         if self.key not in self.ranking.keys:
             raise ConfigError(
@@ -189,7 +191,7 @@ class Metrics:
             one.reset()
         finite: dict[str, Tensor] = {}  # read once: each reading would wait for the device
         with untouched_randomness(self.device), torch.no_grad():
-            for at, count in self._batches(chosen, sample):
+            for at, count in self._batches(chosen):
                 if cancelled():
                     return None
                 self._show(chosen, sample, at, count, finite=finite)
@@ -256,10 +258,8 @@ class Metrics:
 
         return sample.of_rows(rows, numbers), beside  # type: ignore[attr-defined]
 
-    def _batches(self, chosen: Sequence[Metric], sample: Sample) -> Iterator[tuple[int, int]]:
+    def _batches(self, chosen: Sequence[Metric]) -> Iterator[tuple[int, int]]:
         most = max(one.num_samples for one in chosen)
-        if getattr(sample, "made_of", ()):
-            most = min(most, len(self.rows))
         for at in range(0, most, self.batch_size):
             yield at, min(self.batch_size, most - at)
 
