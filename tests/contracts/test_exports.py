@@ -58,7 +58,14 @@ def test_every_generator_is_itself_when(remade, generator):
     assert largest_difference(generator, remade(generator)) == 0
 
 
-@pytest.mark.parametrize("format", ["torch", "onnx"])
+def formats():
+    """Both of every generator; of ONNX each time a third, and all in the slow suite."""
+    for index, name in enumerate(for_images("generator")):
+        yield pytest.param("torch", name)
+        yield pytest.param("onnx", name, marks=pytest.mark.slow if index % 3 else ())
+
+
+@pytest.mark.parametrize(("format", "generator"), formats(), indirect=["generator"])
 def test_every_generator_is_exported(format, generator, tmp_path):
     assert export(generator, tmp_path / "generator", format=format) <= TOLERANCE
     assert [file.name for file in tmp_path.iterdir()] == ["generator"]

@@ -54,10 +54,6 @@ SMALL = {
     ),
 }  # fmt: skip
 EACH = pytest.mark.parametrize("model", TRANSLATIONS)
-SLOWER = [
-    *(m for m in TRANSLATIONS if m != "esrgan"),
-    pytest.param("esrgan", marks=pytest.mark.slow),
-]
 LOSSES = [
     loss for loss in Groups().choices("loss") if loss not in ("began", "energy")
 ]  # of autoencoders
@@ -100,8 +96,15 @@ class Table:
         self.columns["labels"] = type("Column", (), {"values": torch.arange(9)})
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("model", SLOWER)
+def shared(models, choices, every):
+    """Pairs of models and choices: every so manieth of them each time, all in the slow suite."""
+    for place, model in enumerate(models):
+        for index, choice in enumerate(choices):
+            now = (place + index) % every == 0 and model != "esrgan"
+            yield pytest.param(model, choice, marks=() if now else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("model", "loss"), shared(TRANSLATIONS, LOSSES, 3))
 def test_it_trains_and_logs_with_every_loss(model, loss):
     game = made(model, f"loss={loss}")
     before = {name: value.clone() for name, value in game.named_parameters()}
@@ -123,11 +126,7 @@ def of_one_network(penalty):
     return part is None or part.player != "discriminator" or follows
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize(
-    "model",
-    [*TRANSLATIONS[:2], *(pytest.param(m, marks=pytest.mark.slow) for m in TRANSLATIONS[2:])],
-)
+@pytest.mark.parametrize(("model", "penalty"), shared(TRANSLATIONS, PENALTIES, 6))
 def test_it_trains_with_every_penalty_of_a_discriminator(model, penalty):
     if of_one_network(penalty):
         if model == "cyclegan":
@@ -139,8 +138,9 @@ def test_it_trains_with_every_penalty_of_a_discriminator(model, penalty):
     assert all(math.isfinite(value) for value in game.read_meter().values())
 
 
-@pytest.mark.parametrize("auxiliary", Groups().choices("auxiliary"))
-@pytest.mark.parametrize("model", [m for m in TRANSLATIONS if m in ("cut", "pix2pix", "stargan")])
+@pytest.mark.parametrize(
+    ("model", "auxiliary"), shared(("cut", "pix2pix", "stargan"), Groups().choices("auxiliary"), 3)
+)
 def test_every_auxiliary_term_trains_or_is_refused_in_words(model, auxiliary):
     game, refused = None, ""
     try:
