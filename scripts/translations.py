@@ -173,8 +173,7 @@ def part_of(row: Row) -> str:
     table = [heads, ["---"] * len(heads), *lines]
     return "\n".join(
         [
-            f"{row['kimg']:g} kimg in {row['cpu_seconds']} seconds of one core:", "",
-            f"`{row['command']}`", "",
+            f"After {row['kimg']:g} kimg, in {row['cpu_seconds']} seconds of one core:", "",
             *(f"| {' | '.join(line)} |" for line in table), "",
             f"![{row['name']}](images/translations-{row['name']}.png)",
         ]

@@ -40,6 +40,7 @@ PARSED_ONLY = {
     "python scripts/first_gan.py": "renews pictures of the docs, in minutes",
     "python scripts/bench": "minutes to hours on idle cores",
     "python scripts/families.py": "trains two dozen models, in an hour",
+    "python scripts/translations.py": "trains models from image to image, in an hour",
     "python scripts/few_images.py": "trains a dozen runs, in an hour",
     "python scripts/modes.py": "trains two dozen runs, in half an hour",
     "python scripts/finite_differences.py": "measures for a minute",

@@ -136,7 +136,7 @@ def test_a_default_s_name_says_what_is_in_it(run, capsys):
         (["do=walk", "points=nowhere.npz"], "points=nowhere.npz: is no file of points"),
         (["do=directions", "out=x.mp4"], "out=x.mp4: "),
         (["do=directions", "classes=3"], "classes"),
-        (["do=directions", "colums=3"], "colums: no such option; did you mean"),
+        (["do=directions", "cuont=3"], "cuont: no such option; did you mean count?"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(run, options, sentence, capsys, tmp_path, monkeypatch):
