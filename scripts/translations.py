@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from families import quoted, save_picture
+from families import quoted
+from PIL import Image
 from variants import CPU, is_finished, train
 
+from gan_lab.media.grid_facts import corner, read_samples
+
 FACES = "celeba/img_align_celeba"
+MOST_BYTES = 160_000  # of a picture in the docs
 PAIRS = [
     "model=pix2pix", "data.resolution=64", "data.batch_size=8", "generator.width=24", "discriminator.width=16",
     "discriminator.layers=2", "samples.num=24", "samples.every_kimg=5",
@@ -84,6 +88,22 @@ def row_of(name: str, folder: Path) -> dict[str, Any]:
         "name": name, "table": recipe.table, "command": " ".join(command), "kimg": recipe.kimg,
         "cpu_seconds": json.loads((folder / CPU).read_text()), "values": values, "protocol": protocols,
     }  # fmt: skip
+
+
+def save_picture(folder: Path, path: Path) -> None:
+    """As many whole rows of the last grid as fit into the bytes of a picture, from the top and from the middle."""
+    samples, facts = read_samples(max((folder / "samples").glob("kimg-*.png")))
+    own, height = corner(samples, facts), facts.tile[1] + 1
+    for rows in range(own.height // height, 0, -1):
+        half = own.height // height // 2 * height  # where the other direction begins
+        upper = own.crop((0, 0, own.width, -(-rows // 2) * height))
+        lower = own.crop((0, half, own.width, half + rows // 2 * height))
+        whole = Image.new("RGB", (own.width, rows * height), "white")
+        whole.paste(upper, (0, 0))
+        whole.paste(lower, (0, upper.height))
+        whole.save(path, optimize=True)
+        if path.stat().st_size < MOST_BYTES:
+            return
 
 
 Row = Mapping[str, Any]
