@@ -124,7 +124,7 @@ class LstmGenerator(Writer):
         """The LSTM on embeddings (N, R, embedding): hidden (N, R, width), and the state behind them."""
         # Many CPUs have no LSTM in half precision: torch ends in an error there. On GPUs this changes nothing.
         with torch.autocast("cpu", enabled=False):
-            hidden, behind = self.lstm(read.to(self.lstm.weight_ih_l0.dtype), state)
+            hidden, behind = self.lstm(read.to(self.embedding.weight.dtype), state)
         return hidden, behind
 
     def _next(self, read: Tensor, state: State | None) -> tuple[Tensor, State]:
