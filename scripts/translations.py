@@ -94,8 +94,9 @@ def save_picture(folder: Path, path: Path) -> None:
     """As many whole rows of the last grid as fit into the bytes of a picture, from the top and from the middle."""
     samples, facts = read_samples(max((folder / "samples").glob("kimg-*.png")))
     own, height = corner(samples, facts), facts.tile[1] + 1
-    for rows in range(own.height // height, 0, -1):
-        half = own.height // height // 2 * height  # where the other direction begins
+    lines = (own.height + 1) // height  # the last has no gap below it
+    for rows in range(lines, 0, -1):
+        half = lines // 2 * height  # where the other direction begins
         upper = own.crop((0, 0, own.width, -(-rows // 2) * height))
         lower = own.crop((0, half, own.width, half + rows // 2 * height))
         whole = Image.new("RGB", (own.width, rows * height), "white")
