@@ -15,19 +15,17 @@ MARK = "@@"
 TINY = [
     "debug=tiny", "logger=none", "max_rounds=null", "log_every_rounds=1", "samples.num=4",
 ]  # fmt: skip
-# Enough samples that an evaluation takes several times the quarter second below which nothing is shown.
-MEASURED = [*TINY, "metrics.num_samples=16000"]
-SLOW = [
-    "discriminator._target_=tests.toy.slow.Sleepy",
-    "allow_targets=[tests.toy.]",
-    "max_rounds=2",
-    "metrics=none",
-]
+SLEEPY = ["discriminator._target_=tests.toy.slow.Sleepy", "allow_targets=[tests.toy.]"]
+# Rounds that sleep make training last for seconds on any machine; with a limit of time a busy one plays no round.
+# Samples are enough that an evaluation takes several times the quarter second below which nothing is shown.
+MEASURED = [
+    *TINY, *SLEEPY, "+discriminator.seconds=0.02", "metrics.num_samples=16000", "max_rounds=60",
+]  # fmt: skip
 RUNS = {
-    "60": (60, [*MEASURED, "max_time=0.04"]),
-    "80": (80, [*MEASURED, "max_time=0.04"]),
-    "120": (120, [*MEASURED, "max_time=0.04"]),
-    "slow": (80, [*TINY, *SLOW]),
+    "60": (60, MEASURED),
+    "80": (80, MEASURED),
+    "120": (120, MEASURED),
+    "slow": (80, [*TINY, *SLEEPY, "max_rounds=2", "metrics=none"]),
 }
 SESSION = """
 import fcntl, struct, sys, termios
