@@ -145,6 +145,19 @@ def test_a_generator_enlarges_by_its_scale(kind: str) -> None:
         SuperResolutionGenerator(resolution=32, channels=3, scale=3)
 
 
+def test_a_generator_that_adds_to_the_interpolated_image_begins_near_it() -> None:
+    torch.manual_seed(0)
+    network = SuperResolutionGenerator(
+        resolution=32, channels=3, blocks=1, width=4, norm="none", interpolated=True
+    )
+    images = 0.8 * noise(2, 3, 8, 8)
+    plain = F.interpolate(images, scale_factor=4.0, mode="bicubic")
+    made = network(images)
+    assert 0 < (made - plain).abs().mean() < 0.05
+    inside = network.last(network.first(images) + network.blocks(network.first(images)))
+    assert_close(made, (plain + inside).clamp(-1, 1))
+
+
 def test_a_residual_translator_takes_any_size_that_halves() -> None:
     network = TranslationGenerator(resolution=20, channels=3, width=4, blocks=1)
     assert network(noise(1, 3, 20, 28)).shape == (1, 3, 20, 28)

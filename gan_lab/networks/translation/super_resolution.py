@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.networks.layers.planes import plane_norm
 
+LITTLE = 0.1  # of its usual size: where the last convolution begins that is added to an interpolated image
 SHARE = 0.2  # of a residual that is added: arXiv:1809.00219, section 3.1
 
 
@@ -104,6 +106,8 @@ class SuperResolutionGenerator(nn.Module):
         width: channels inside, >= 1.
         growth: channels that a dense block's convolutions add, >= 1.
         norm: of planes in residual blocks: batch, instance or none.
+        interpolated: whether the network makes only what bicubic interpolation lacks, which is added to it; it then
+            begins near the interpolated image (arXiv:1511.04587, section 3.2).
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class SuperResolutionGenerator(nn.Module):
         width: int = 64,
         growth: int = 32,
         norm: str = "batch",
+        interpolated: bool = False,
     ) -> None:
         super().__init__()
         del resolution
@@ -135,9 +140,18 @@ class SuperResolutionGenerator(nn.Module):
             *(kinds[kind]() for _ in range(blocks)), nn.Conv2d(width, width, 3, padding=1)
         )
         larger = [layer for _ in range(doublings(scale)) for layer in doubled(width)]
-        self.last = nn.Sequential(*larger, nn.Conv2d(width, channels, 9, padding=4), nn.Tanh())
+        self.last = nn.Sequential(*larger, nn.Conv2d(width, channels, 9, padding=4))
+        self.interpolated = interpolated
+        if interpolated:
+            with torch.no_grad():
+                self.last[-1].weight.mul_(LITTLE)
+                self.last[-1].bias.zero_()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, h, w) in [-1, 1] to (N, C, scale h, scale w) in [-1, 1]."""
         x = self.first(images)
-        return self.last(x + self.blocks(x))
+        made = self.last(x + self.blocks(x))
+        if not self.interpolated:
+            return made.tanh()
+        enlarged = F.interpolate(images, scale_factor=float(self.scale), mode="bicubic")
+        return (made + enlarged).clamp(-1, 1)
