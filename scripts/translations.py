@@ -54,19 +54,19 @@ class Recipe:
 
 
 SUPERRES = [
-    "experiment=superres_small", "data.resolution=128", "data.batch_size=8", "model.pixel_kimg=4",
-    "samples.every_kimg=5",
+    "experiment=superres_small", "data.resolution=128", "data.batch_size=8", "model.pixel_kimg=6",
+    "samples.every_kimg=6",
 ]  # fmt: skip
 RECIPES: Mapping[str, Recipe] = {
-    "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 12),
+    "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 24),
     "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 8),
-    "cyclegan": Recipe("unpaired", "unpaired", ["experiment=translate_small"], 5),
+    "cyclegan": Recipe("unpaired", "unpaired", ["experiment=translate_small"], 12),
     "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 6),
     "fastcut": Recipe(
         "unpaired", "unpaired",
         ["experiment=cut_small", "model.identity=0", "model.nce=10", "model.flip_equivariance=true"], 6,
     ),
-    "superres": Recipe("superres", FACES, SUPERRES, 8),
+    "superres": Recipe("superres", FACES, SUPERRES, 12),
     "strokes": Recipe("filling", FACES, ["experiment=inpaint_small"], 10),
     "boxes": Recipe("filling", FACES, ["experiment=inpaint_small", "degrade.holes.shape=box"], 10),
     "colour": Recipe("colour", FACES, ["experiment=colour_small"], 10),
