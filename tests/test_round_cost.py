@@ -15,14 +15,17 @@ from torch.testing import assert_close
 from gan_lab.data.stream.sampler import Batches
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.randomness import Draws
+from gan_lab.games.translation import Translation
 from gan_lab.networks.mlp import MlpDiscriminator, MlpGenerator
 from gan_lab.networks.resnet import ResnetDiscriminator, ResnetGenerator
 from tests.conftest import REPOSITORY, batches, dcgan, play_rounds, wgan_gp
+from tests.contracts.test_translations import rows
 from tests.contracts.walk import PLAYERS, built
 
 sys.path.insert(0, str(REPOSITORY / "scripts" / "bench"))
 import family_loops
 import plain_loop
+import translation_loops
 from counting import Spy
 
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "item"}
@@ -138,7 +141,14 @@ FAMILIES = {
     "gat_32": ["model=gat", "augment=[]", *WITHOUT_GATS_RATES],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "model.rollouts=2",
                "discriminator.dropout=0"],
+    "pix2pix_64": ["model=pix2pix", "generator.dropout=0", "discriminator.layers=1", "data.resolution=32"],
+    "cyclegan_64": [
+        "experiment=translate_small", "data.resolution=32", "model.pool=5",
+        *(f"generator_{way}.{option}" for way in ("ab", "ba") for option in ("width=4", "blocks=1")),
+        *(f"discriminator_{kind}.{option}" for kind in "ab" for option in ("width=4", "layers=1")),
+    ],
 }  # fmt: skip
+LOOPS = family_loops.LOOPS | translation_loops.LOOPS
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -147,9 +157,11 @@ def test_a_family_plays_what_its_loop_by_hand_plays(family):
     options = [*FAMILIES[family], "data.batch_size=8", "precision=32-true"]
     engine, by_hand = built(*options), built(*options).game
     game, rounds = engine.game, 2 * round(engine.game.n_critic.at(0))
-    data = engine.source.load(engine.source.splits[0])
 
     def stream():
+        if isinstance(game, Translation):
+            return rows(game)
+        data = engine.source.load(engine.source.splits[0])
         return iter(Batches(data, batch_size=8, seed=0, flip=False, device=torch.device("cpu")))
 
     def adam(player):
@@ -162,12 +174,13 @@ def test_a_family_plays_what_its_loop_by_hand_plays(family):
     feed = stream()
     for _ in range(rounds):
         game.play_round(next(feed))
-    loop = family_loops.LOOPS[family](
-        by_hand, lambda iteration: None, stream(), engine_noise(dict(zip(*[PLAYERS] * 2, strict=True)), {}), adam,
-        autocast=nullcontext,
-    )  # fmt: skip
+    players = sorted(game.playing)  # discriminators first
+    noise = engine_noise({name: name for name in players}, {})
+    loop = LOOPS[family](
+        by_hand, lambda iteration: None, stream(), noise, adam, autocast=nullcontext
+    )
     losses = list(itertools.islice(loop, rounds))
     values = game.read_meter()
-    for player, found in zip(PLAYERS, zip(*losses, strict=True), strict=True):
+    for player, found in zip(players, zip(*losses, strict=True), strict=True):
         mean = torch.stack([loss for loss in found if loss is not None]).mean()
         assert_close(values[f"loss/{player}"], float(mean), rtol=1e-4, atol=1e-5)

@@ -98,6 +98,7 @@ class AdversarialModule(Declarations, LightningModule):
         self.timeline = Phases([Phase(())])
         self.phase = self.timeline.phases[0]
         self.carried: dict[str, Tensor] = {}
+        self.moved: set[str] = set()  # players that have moved in the round of now
         self.round_callbacks: list[RoundCallback] = []
         self.runner: Runner = Eager()
         self.say: Callable[[str], None] = say_nothing
@@ -201,11 +202,13 @@ class AdversarialModule(Declarations, LightningModule):
         )
         size = next(iter(batch.values())).shape[0]
         batch = self.runner.hold(batch)
+        self.moved.clear()
         for step in phase.steps:
             interval = due.get(step.player)
             if interval is not None and clock.updates.get(step.player, 0) % step.every == 0:
                 player = self.playing[step.player]
                 self.update(step, player, batch, interval >= rounds_to_log)
+                self.moved.add(step.player)
         self.average(size * self.ranks, due)
         clock.advance(size * self.ranks, due, generators_moved=not self.generators.isdisjoint(due))
         if rounds_to_log == 1:
@@ -282,9 +285,10 @@ class AdversarialModule(Declarations, LightningModule):
             else self.dials.set(f"{step.name}/{name}", term.weight.at(images))
             for name, term in step.terms.items()
         }
+        behind = (step.after in self.moved,) if step.after else ()
         self.runner.run(
             step.name,
-            (self.phase.name, want_norm),
+            (self.phase.name, want_norm, *behind),
             lambda: self.descend(step, player, batch, weights, want_norm),
         )
 
@@ -313,6 +317,8 @@ class AdversarialModule(Declarations, LightningModule):
                     loss = self.loss(step, play, weights)
                 factor = step.every / parts * self.precision_of_step.scale
                 (loss if factor == 1 else loss * factor).backward()
+            for name in step.carries:
+                play.carry(name, getattr(play, name))
             for key, value in play.observe().items():
                 self.meter.add(key, value)
             self.notes.take(play.noted, parts)

@@ -94,6 +94,12 @@ class Play:
             self.game.carried[name] = kept
         kept[self._start : self._start + self.size].copy_(tensor.detach())
 
+    @property
+    def follows(self) -> bool:
+        """Whether the player that this step stands behind (`Step.after`) has moved in this round."""
+        found: bool = self.step.after in self.game.moved
+        return found
+
     def carried(self, name: str) -> Tensor:
         """What an earlier step of this round has kept under this name.
 

@@ -44,6 +44,8 @@ class Step:
         every: its interval, in updates of its player.
         label: tells apart several steps of one player; lazy ones are labelled by their terms.
         share: its batch, as a share of the round's: 2 plays twice as many samples, 0.5 half of them.
+        carries: tensors of its plays that later steps of the round may take, by name.
+        after: a player that moves earlier in the round; its plays then take what that player's step carries.
     """
 
     player: str
@@ -51,6 +53,8 @@ class Step:
     every: int = 1
     label: str = ""
     share: float = 1.0
+    carries: tuple[str, ...] = ()
+    after: str = ""
 
     @cached_property
     def name(self) -> str:

@@ -15,11 +15,11 @@ from gan_lab.common.scalars import Scalar
 from gan_lab.engine.play import lazy
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.schedule import schedule
-from gan_lab.engine.step import Term
+from gan_lab.engine.step import Step, Term
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents
-from gan_lab.games.translation import Translation
+from gan_lab.games.translation import Translation, generators_first
 from gan_lab.games.views import viewed
 from gan_lab.losses.adversarial import Loss
 from gan_lab.losses.contrast import patch_nce, sampled
@@ -134,6 +134,10 @@ class CUT(Translation, GAN):
             replace(spec, networks={**spec.networks, **heads}) if spec.name == "generator" else spec
             for spec in super().players()
         ]
+
+    def steps(self) -> Sequence[Step]:
+        """The generator's steps, then those of the discriminator, on what the first has made."""
+        return generators_first(super().steps(), "generator", ("fake",))
 
     def adversarial_terms(self, player: str) -> dict[str, Term]:
         """This player's side of the loss; for the generator PatchNCE beside."""

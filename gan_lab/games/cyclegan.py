@@ -17,7 +17,7 @@ from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term, check_players, steps_of
 from gan_lab.games.pool import ImagePool
 from gan_lab.games.sides import Side, of_both, owned_penalties
-from gan_lab.games.translation import Translation
+from gan_lab.games.translation import Translation, generators_first
 from gan_lab.losses.adversarial import Loss
 
 KINDS = ("a", "b")
@@ -52,7 +52,8 @@ class CyclePlay(Play):
         """What each discriminator sees in its own step: reals, and fakes of which some are of earlier rounds."""
         found = {}
         for kind in KINDS:
-            fakes = self.carried(f"fake_{kind}")
+            name = f"fake_{kind}"
+            fakes = self.carried(name) if self.follows else getattr(self, name)
             if kind in self.game.pools and self.step.every == 1:
                 fakes = self.game.pools[kind](fakes, self.uniform(f"pool_{kind}", (self.size, 2)))
             judge = getattr(self.game, f"discriminator_{kind}")
@@ -148,17 +149,15 @@ class CycleGAN(Translation):
             if max(weight.ends()) > 0
         }
         judging = {"adversarial": Term(self.judging)}
-        return [
-            Step("generators", terms),
-            *steps_of("discriminators", judging, self.penalties.terms(of_both)),
-        ]
+        fooling = Step("generators", terms)
+        judges = steps_of("discriminators", judging, self.penalties.terms(of_both))
+        return generators_first([*judges, fooling], "generators", ("fake_a", "fake_b"))
 
     def fooling(self, play: CyclePlay) -> Tensor:
-        """Both translations shall look real; they are carried to the discriminators' step."""
+        """Both translations shall look real."""
         losses = []
         for kind in KINDS:
             fake, judge = getattr(play, f"fake_{kind}"), getattr(self, f"discriminator_{kind}")
-            play.carry(f"fake_{kind}", fake)
             real = (
                 judge(play.batch[f"images_{kind}"]).logits if self.adversarial.needs_real else None
             )

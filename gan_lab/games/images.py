@@ -105,8 +105,9 @@ class ImagePlay(Play):
 
     @lazy
     def fake(self) -> Tensor:
-        """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen."""
-        return self._differentiable("fake", self.make(self.z, self.fake_labels))
+        """Fakes (N, C, H, W) in [-1, 1]; without a graph where the generator is frozen, or has moved already."""
+        made = self.carried("fake") if self.follows else self.make(self.z, self.fake_labels)
+        return self._differentiable("fake", made)
 
     def _differentiable(self, name: str, tensor: Tensor) -> Tensor:
         """A leaf that requires grad where a term differentiates there, unless it hangs on a moving player."""

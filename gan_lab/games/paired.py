@@ -23,7 +23,7 @@ from gan_lab.engine.step import Step
 from gan_lab.games.augmented import Drawing
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
-from gan_lab.games.translation import Translation, as_large
+from gan_lab.games.translation import Translation, as_large, generators_first
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
 
@@ -76,6 +76,8 @@ class PairPlay(ImagePlay):
         game = self.game
         if not game.degrade:
             return self.batch["partner"]
+        if self.follows:  # drawn anew, another part would be missing
+            return self.carried("source")
         return degraded(
             game.degrade, self.batch["images"], lambda name: Drawing(self, f"degrade/{name}")
         )
@@ -189,6 +191,11 @@ class PairedGAN(Translation, GAN):
         alone = [Step("generator", self._auxiliary_terms("generator"), label="pixel")]
         once = {"generator": Schedule(start=1.0, end=1.0)}
         return [Phase(alone, kimg=self.pixel_kimg, name="pixel", intervals=once), game]
+
+    def steps(self) -> Sequence[Step]:
+        """The generator's steps, then those of the discriminator, on what the first has made."""
+        carried = ("source", "fake") if self.degrade else ("fake",)
+        return generators_first(super().steps(), "generator", carried)
 
     def translated(self, generator: nn.Module, source: Tensor) -> Tensor:
         """What a generator makes of sources, with what is known of the image put back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from gan_lab.common.ranges import in_range
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
 from gan_lab.engine.module import AdversarialModule
+from gan_lab.engine.step import Step
 
 COLUMNS = 6  # images in a row of a picture, at least: sources beside what was made of them
 
@@ -158,6 +160,28 @@ class Translation(AdversarialModule):
     def usual(self, question: str, values: Sequence[str]) -> int:
         """The answer to a question that nobody asked."""
         return list(values).index(self.shown) if question == "view" else 0
+
+
+def generators_first(
+    steps: Sequence[Step], generators: str, carried: tuple[str, ...]
+) -> Sequence[Step]:
+    """Steps in the order in which translations are made once a round, and discriminators judge those that were made.
+
+    pix2pix and CUT have one translation a round too, and let the discriminator move before the generator. Here a
+    step's graph ends with the step, so that batches can be played in parts and steps be recorded. So the generator
+    moves first, as in CycleGAN. In rounds in which it rests, others make what they need.
+
+    Args:
+        steps: of all players.
+        generators: the player that makes translations.
+        carried: what its main step leaves to the others, by name.
+    """
+    makers = [step for step in steps if step.player == generators]
+    others = [step for step in steps if step.player != generators]
+    return [
+        *(replace(step, carries=carried) if step.every == 1 else step for step in makers),
+        *(replace(step, after=generators) for step in others),
+    ]
 
 
 def as_large(images: Tensor, side: Sequence[int]) -> Tensor:

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from gan_lab.assembly.build import Parts, build
+from gan_lab.data.columns import Pixels
 from gan_lab.data.image_set import ImageSet
-from gan_lab.data.table import Table
+from gan_lab.data.table import SideBySide, Table
 from gan_lab.engine.module import TrainingOptions
 from gan_lab.engine.player import OptimizerOptions
 from gan_lab.engine.randomness import Draws
@@ -93,6 +94,9 @@ FAMILIES = {
     "gat_32": ["model=gat", "augment=[]", *_GAT, "data.batch_size=64"],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "data.batch_size=64",
                "discriminator.dropout=0"],
+    "pix2pix_64": ["model=pix2pix", "generator.width=16", "generator.dropout=0", "discriminator.width=16",
+                   "discriminator.layers=2", "data.resolution=64", "data.batch_size=8"],
+    "cyclegan_64": ["experiment=translate_small"],
 }  # fmt: skip
 CASES |= {
     "acgan_32": _case(32, 10),
@@ -101,6 +105,8 @@ CASES |= {
     "r3gan_32": _case(32, 2),
     "gat_32": _case(32, 2),
     "seqgan": {**_case(20, 5), "n_critic": 5},
+    "pix2pix_64": _case(64, 5, batch=8, channels=3),
+    "cyclegan_64": _case(64, 2, batch=4, channels=3),
 }
 
 
@@ -158,12 +164,23 @@ def game_of(case: str, **options) -> GAN:
     return game
 
 
-def images_of(case: str, count: int = 4096) -> Table:
-    """Noise of the case's size; a family's own data."""
-    if case in FAMILIES:
-        source = family_of(case).source
-        return source.load(source.splits[0])
-    generator = torch.Generator().manual_seed(0)
+def images_of(case: str, count: int = 4096) -> Table | SideBySide:
+    """Noise of the case's size; a family's own data, where it ships with the package."""
+    if case not in FAMILIES:
+        return noise_set(case, count)
+    parts = family_of(case)
+    reads = parts.game.reads
+    if reads == ("images",):
+        return parts.source.load(parts.source.splits[0])
+    sets = [noise_set(case, 512, seed) for seed in range(2)]
+    if "partner" in reads:
+        return replace(sets[0], beside={"partner": Pixels(sets[1].images)})
+    return SideBySide("noise", "train", dict(zip("ab", sets, strict=True)))
+
+
+def noise_set(case: str, count: int, seed: int = 0) -> ImageSet:
+    """Images of the case's size that show nothing."""
+    generator = torch.Generator().manual_seed(seed)
     shape = (count, CASES[case]["channels"], CASES[case]["size"], CASES[case]["size"])
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     return ImageSet(

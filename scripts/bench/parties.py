@@ -16,6 +16,7 @@ from typing import Any
 import family_loops
 import plain_loop
 import torch
+import translation_loops
 from cases import CASES, game_of, images_of, noise_of
 from ordinary import make_ordinary
 
@@ -24,6 +25,7 @@ from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.status import Status
 from gan_lab.data.stream.sampler import Batches
 from gan_lab.data.stream.stretch import Stretches
+from gan_lab.data.stream.together import Together, batches_of
 from gan_lab.engine.ema import EMA
 from gan_lab.engine.optimizers import CAPTURE_CHECKS
 from gan_lab.loggers.reporter import Reporter
@@ -35,6 +37,7 @@ from gan_lab.storage.run_folder import RunFolder
 FIRST = 5  # rounds whose losses are compared
 SELDOM = 50  # rounds between records
 LOOPS = ("plain", "expert")
+OF_FAMILIES = family_loops.LOOPS | translation_loops.LOOPS
 
 
 class Turns:
@@ -183,15 +186,18 @@ def play_alone(game, batches: Batches, status: Status) -> None:
 def loop_of(case: str, precision: str, *, expert: bool):
     """A hand-written loop over fresh copies of the case's networks."""
     game = game_of(case)
-    generator, discriminator = game.generator, game.discriminator
-    for network in (generator, discriminator):
+    players = game.players()
+    for network in (one for spec in players for one in spec.networks.values()):
         if expert:
             fast_cpu(network).to(memory_format=torch.channels_last)
         else:
             make_ordinary(network)
     batch, every = CASES[case]["batch"], CASES[case]["n_critic"]
     half_life = game.options.ema_half_life_kimg
-    ema = EMA({"generator": generator}, half_life_kimg=half_life, rampup=0.05)
+    averaged = {
+        name: one for spec in players if spec.averaged for name, one in spec.networks.items()
+    }
+    ema = EMA(averaged, half_life_kimg=half_life, rampup=0.05)
 
     def foreach_average(iteration):
         ema.update(1 - ema.decay(batch * every, batch * (iteration + 1)))
@@ -206,14 +212,14 @@ def loop_of(case: str, precision: str, *, expert: bool):
     if expert and precision == "bf16-mixed":
         autocast = partial(torch.autocast, "cpu", torch.bfloat16, cache_enabled=False)
     average = foreach_average if expert else average_by_tensor
-    if case in family_loops.LOOPS:
-        return family_loops.LOOPS[case](
+    if case in OF_FAMILIES:
+        return OF_FAMILIES[case](
             game, average, iter(feed(case)), noise_of(torch.device("cpu")),
             partial(adam_by_hand, game, fused=True if expert else None), autocast=autocast,
         )  # fmt: skip
     loop = plain_loop.wgan_gp_loop if CASES[case]["wasserstein"] else plain_loop.dcgan_loop
     return loop(
-        generator, discriminator, average, iter(feed(case)),
+        game.generator, game.discriminator, average, iter(feed(case)),
         noise_of(torch.device("cpu")), 10**9, autocast=autocast, fused=True if expert else None,
     )  # fmt: skip
 
@@ -226,9 +232,9 @@ def adam_by_hand(game, player: str, *, fused: bool | None):
     return torch.optim.Adam(parameters, lr=chosen.lr.at(0), fused=fused, **chosen.options)
 
 
-def feed(case: str) -> Batches:
+def feed(case: str) -> Batches | Together:
     """The case's batches, the same for each party."""
-    return Batches(
+    return batches_of(
         images_of(case), batch_size=CASES[case]["batch"], seed=0, flip=False, device=torch.device("cpu")
     )  # fmt: skip
 

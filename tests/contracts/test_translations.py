@@ -53,6 +53,13 @@ SMALL = {
         "model.pool=6",
     ),
 }  # fmt: skip
+# Without terms that translate more than the sources.
+ONCE = (
+    ("pix2pix",),
+    ("pix2pix", "data=cifar10", "degrade=[noise]"),
+    ("cut", "model.nce=0", "model.identity=0"),
+    ("cyclegan", "model.cycle=0", "model.identity=0", "model.pool=0"),
+)
 EACH = pytest.mark.parametrize("model", TRANSLATIONS)
 LOSSES = [
     loss for loss in Groups().choices("loss") if loss not in ("began", "energy")
@@ -155,6 +162,32 @@ def test_every_auxiliary_term_trains_or_is_refused_in_words(model, auxiliary):
     assert all(math.isfinite(value) for value in values.values()), values
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("chosen", ONCE, ids=" ".join)
+def test_a_translation_is_made_once_in_a_round_and_judged_with_its_own_source(chosen, accumulate):
+    """Also where the generator rests in a round, and where sources are drawn at random."""
+    game = made(*chosen, "model.n_critic=2", f"accumulate={accumulate}")
+    makers = [one for name, one in game.named_children() if name.startswith("generator")]
+    calls, judged = [], []
+    for one in makers:
+        one.register_forward_hook(lambda _, given, made: calls.append((given[0], made)))
+    for name, one in game.named_children():
+        if name.startswith("discriminator"):
+            one.register_forward_hook(lambda *about: judged.append(about[1:3]), with_kwargs=True)
+    stream = rows(game)
+    for generators_move in (False, True):
+        calls.clear(), judged.clear()
+        play_rounds(game, stream, 1)
+        assert len(calls) == accumulate * len(makers)
+        judgements = accumulate * len(makers) * (3 if generators_move else 2)
+        assert len(judged) == judgements
+        fakes = [made for _, made in calls]
+        beside = [told["source"] for _, told in judged if "source" in told]
+        assert all(any(torch.equal(s, given) for given, _ in calls) for s in beside)
+        seen = sum(any(torch.equal(images, f) for f in fakes) for (images,), _ in judged)
+        assert seen == accumulate * len(makers) * (2 if generators_move else 1)
+
+
 @EACH
 def test_a_resume_is_exact(model):
     whole = made(model)
@@ -170,7 +203,8 @@ def test_a_resume_is_exact(model):
 
 @EACH
 def test_a_batch_in_parts_does_the_same(model):
-    quiet = ("generator.dropout=0",) if model == "pix2pix" else ()
+    # With seed=0 a place of fastcut lies on the kink of a ReLU, where rounding decides; in float64 both are equal.
+    quiet = {"pix2pix": ("generator.dropout=0",), "fastcut": ("seed=1",)}.get(model, ())
     one, two = made(model, *quiet), made(model, "accumulate=2", *quiet)
     for game in (one, two):
         play_rounds(game, rows(game), 3)
