@@ -140,12 +140,14 @@ class SuperResolutionGenerator(nn.Module):
             *(kinds[kind]() for _ in range(blocks)), nn.Conv2d(width, width, 3, padding=1)
         )
         larger = [layer for _ in range(doublings(scale)) for layer in doubled(width)]
-        self.last = nn.Sequential(*larger, nn.Conv2d(width, channels, 9, padding=4))
+        last = nn.Conv2d(width, channels, 9, padding=4)
+        self.last = nn.Sequential(*larger, last)
         self.interpolated = interpolated
         if interpolated:
+            assert last.bias is not None, "it has one"
             with torch.no_grad():
-                self.last[-1].weight.mul_(LITTLE)
-                self.last[-1].bias.zero_()
+                last.weight.mul_(LITTLE)
+                last.bias.zero_()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, h, w) in [-1, 1] to (N, C, scale h, scale w) in [-1, 1]."""
