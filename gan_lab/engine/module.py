@@ -285,10 +285,9 @@ class AdversarialModule(Declarations, LightningModule):
             else self.dials.set(f"{step.name}/{name}", term.weight.at(images))
             for name, term in step.terms.items()
         }
-        behind = (step.after in self.moved,) if step.after else ()
         self.runner.run(
             step.name,
-            (self.phase.name, want_norm, *behind),
+            (self.phase.name, want_norm, *step.behind(self.moved)),
             lambda: self.descend(step, player, batch, weights, want_norm),
         )
 
@@ -308,17 +307,15 @@ class AdversarialModule(Declarations, LightningModule):
         size = next(iter(batch.values())).shape[0]
         length = size // parts
         for start in range(0, size, length):
-            part = batch
-            if parts > 1:
-                part = {name: tensor[start : start + length] for name, tensor in batch.items()}
+            end = start + length
+            part = batch if parts == 1 else {name: rows[start:end] for name, rows in batch.items()}
             play = self.Play(self, step, part, draws=self.draws, start=start, whole=batch)
             with self.reparametrized.computed_once(first=start == 0):
                 with self.precision_of_step.forward:
                     loss = self.loss(step, play, weights)
                 factor = step.every / parts * self.precision_of_step.scale
                 (loss if factor == 1 else loss * factor).backward()
-            for name in step.carries:
-                play.carry(name, getattr(play, name))
+            play.hand_on()
             for key, value in play.observe().items():
                 self.meter.add(key, value)
             self.notes.take(play.noted, parts)

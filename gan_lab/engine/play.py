@@ -100,6 +100,11 @@ class Play:
         found: bool = self.step.after in self.game.moved
         return found
 
+    def hand_on(self) -> None:
+        """Keep what the step says for later ones."""
+        for name in self.step.carries:
+            self.carry(name, getattr(self, name))
+
     def carried(self, name: str) -> Tensor:
         """What an earlier step of this round has kept under this name.
 

@@ -62,6 +62,10 @@ class Step:
         label = self.label or ("+".join(self.terms) if self.every > 1 else "")
         return f"{self.player}/{label}" if label else self.player
 
+    def behind(self, moved: Collection[str]) -> tuple[bool, ...]:
+        """Whether the player before it is among those that moved; nothing where it stands behind none."""
+        return (self.after in moved,) if self.after else ()
+
     @cached_property
     def differentiates(self) -> frozenset[str]:
         """All tensors that some term differentiates with respect to."""
