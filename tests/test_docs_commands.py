@@ -86,6 +86,7 @@ def stand_ins(tmp_path_factory):
         picture.save(faces / f"{number:06}.jpg")
         picture.save(place / "photos" / f"{number}.png")
     _save_translations(place, draw)
+    _save_labels(place, draw)
     save_digits(place / "digits" / "MNIST" / "raw", count=80)
     pairs = [*TINY, "model=pix2pix", "discriminator.layers=1", f"data.root={place / 'pairs'}"]
     assert (
@@ -106,6 +107,17 @@ def _save_translations(place, draw):
         for number in range(6):
             pixels = draw.integers(0, 256, (32, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def _save_labels(place, draw):
+    """Photographs with maps of their classes."""
+    for split in ("train", "test"):
+        for kind in ("img", "label"):
+            (place / "labels" / f"{split}_{kind}").mkdir(parents=True)
+        for number in range(6):
+            classes = draw.integers(0, 5, (32, 32), dtype=np.uint8)
+            for kind, pixels in (("label", classes), ("img", np.stack([classes * 40] * 3, -1))):
+                Image.fromarray(pixels).save(place / "labels" / f"{split}_{kind}" / f"{number}.png")
 
 
 def _save_drawn_inception(path):
@@ -219,7 +231,7 @@ class Reader:
         self.runs += 1
         faces = {"data=celeba", "experiment=faces", "experiment=faces_wgan"} & set(arguments)
         photos = "celeba" if faces else "photos"
-        for own in ("pairs", "unpaired"):
+        for own in ("pairs", "unpaired", "labels"):
             photos = own if f"data.root=my/{own}" in arguments else photos
         arguments = [
             re.sub(r"^data\.root=.*", f"data.root={self.stand_ins / photos}", a) for a in arguments

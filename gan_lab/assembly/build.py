@@ -239,7 +239,10 @@ class _Builder:
             self.used.add(name)
             if _several(wanted[name]):
                 parts[name] = self.several(name, self.config[name], context)
-                if more := sum(getattr(part, "adds", 0) for part in parts[name].values()):
+                if (
+                    name == "degrade" and parts[name]
+                ):  # sources are made of the images, whatever the data has beside
+                    more = sum(getattr(part, "adds", 0) for part in parts[name].values())
                     offered["source_channels"] = facts["channels"] + more
                 continue
             node = self.node(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ class Column:
     """
 
     values: Tensor
+    # How places between pixels are found where images are cut at random; None for what is no image.
+    between: ClassVar[str | None] = None
 
     def to(self: Kind, device: torch.device) -> Kind:
         """The same column with its values on a device."""
@@ -54,6 +56,8 @@ class Pixels(Column):
     Columns of one table are mirrored together, so that pairs stay pairs.
     """
 
+    between: ClassVar[str | None] = "bilinear"
+
     def reader(self, count: int) -> Read:
         """What gathers, mirrors and scales on the CPU."""
         return HostPixels(self.values, count).read
@@ -61,3 +65,21 @@ class Pixels(Column):
     def finished(self, gathered: Tensor, mirrored: Tensor | None) -> Tensor:
         """Bytes (n, C, H, W) mirrored and scaled, on the device that holds them."""
         return finished(gathered, mirrored)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMaps(Column):
+    """Numbers of classes, uint8 (N, 1, H, W): read as they are, mirrored together with the images of their table."""
+
+    between: ClassVar[str | None] = "nearest-exact"
+
+    def reader(self, count: int) -> Read:
+        """What gathers and mirrors on the CPU."""
+        gather = super().reader(count)
+        return lambda rows, mirrored: self.finished(gather(rows, None), mirrored)
+
+    def finished(self, gathered: Tensor, mirrored: Tensor | None) -> Tensor:
+        """Numbers (n, 1, H, W), mirrored, on the device that holds them."""
+        if mirrored is None:
+            return gathered
+        return torch.where(mirrored.view(-1, 1, 1, 1), gathered.flip(3), gathered)

@@ -21,6 +21,7 @@ from gan_lab.engine.randomness import numbers_of
 from gan_lab.engine.schedule import Schedule
 from gan_lab.engine.step import Step
 from gan_lab.games.augmented import Drawing
+from gan_lab.games.class_maps import coloured, from_images, maps_of, planes_of
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.translation import Translation, as_large, generators_first
@@ -75,7 +76,8 @@ class PairPlay(ImagePlay):
         """What the generator is given (N, C', h, w): the partner of the images, or made of them."""
         game = self.game
         if not game.degrade:
-            return self.batch["partner"]
+            partner = self.batch["partner"]
+            return planes_of(partner, game.given_maps) if game.given_maps else partner
         if self.follows:  # drawn anew, another part would be missing
             return self.carried("source")
         return degraded(
@@ -129,6 +131,7 @@ class PairedGAN(Translation, GAN):
         degrade: what makes sources of images, a chain by name; empty where the data has partners.
         resolution: side of the images.
         channels: of the images.
+        map_classes: number of classes, where the data's partners are class maps: sources are a plane for each class.
         pixel_kimg: thousands of images in which the generator learns by its auxiliary terms alone, >= 0.
         kept: rows that the run's grids show, >= 1.
         n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
@@ -155,6 +158,7 @@ class PairedGAN(Translation, GAN):
         channels: int,
         auxiliary: Mapping[str, Any] | None = None,
         degrade: Mapping[str, Any] | None = None,
+        map_classes: int | None = None,
         pixel_kimg: float = 0.0,
         kept: int = 24,
         n_critic: Scalar = 1,
@@ -175,8 +179,10 @@ class PairedGAN(Translation, GAN):
         self.reads = ("images",) if self.degrade else ("images", "partner")  # type: ignore[misc]
         if self.regions:
             self.views, self.hidden = (*self.views, REGION), 1  # type: ignore[misc]
+        self.given_maps = 0 if self.degrade else map_classes or 0
         shape = (channels, resolution, resolution)
-        self.keep_places(kept, dict.fromkeys((*self.sources, "images"), shape))
+        of_source = (1, *shape[1:]) if self.given_maps else shape
+        self.keep_places(kept, {self.sources[0]: of_source, "images": shape})
         if pixel_kimg and not self._auxiliary_terms("generator"):
             raise ConfigError(
                 f"model.pixel_kimg={pixel_kimg:g}: the generator has no term that it could learn from without the "
@@ -206,7 +212,9 @@ class PairedGAN(Translation, GAN):
         return found
 
     def given(self, images: Tensor, alpha: Tensor | None = None) -> Tensor:
-        """What the chain of degradations leaves of an image that lacks already what they take away."""
+        """What the chain of degradations leaves of an image that lacks already what they take away; planes of a map."""
+        if self.given_maps:
+            return planes_of(from_images(images), self.given_maps)
         for part in self.degrade.values():
             if hasattr(part, "of_given"):
                 images = part.of_given(images, alpha)
@@ -239,13 +247,20 @@ class PairedGAN(Translation, GAN):
             )
         return found
 
+    def as_read(self, column: str, values: Tensor) -> Tensor:
+        """As of every translation; a class map as its planes."""
+        if self.given_maps and column == "partner":
+            return planes_of(values, self.given_maps)
+        return super().as_read(column, values)
+
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1]: for each row the view (N,) that is asked for."""
         source, view = self.source_of(inputs), inputs["view"]
         made = self.translated(networks["generator"], source).float()
         if bool((view == self.views.index(self.shown)).all()):
             return made
-        shown = as_large(source, made.shape[2:]).expand(-1, made.shape[1], -1, -1)
+        seen = coloured(maps_of(source)) if self.given_maps else source
+        shown = as_large(seen, made.shape[2:]).expand(-1, made.shape[1], -1, -1)
         beside = [part.region(source).expand_as(made) * 2 - 1 for part in self.regions]
         every = torch.stack([shown, made, inputs["images"].expand_as(made), *beside], dim=1)
         return every[torch.arange(len(made), device=made.device), view]

@@ -31,6 +31,7 @@ class Translation(AdversarialModule):
         views: what can be shown of a sample, in the order of a picture's columns.
         shown: the view that a sample is, unless somebody asks for another.
         hidden: views at the end that no picture shows, and that may be asked for all the same.
+        given_maps: number of classes, where what is translated are class maps.
     """
 
     sources: ClassVar[tuple[str, ...]] = ()
@@ -38,6 +39,7 @@ class Translation(AdversarialModule):
     views: ClassVar[tuple[str, ...]] = ("source", "translated")
     shown: ClassVar[str] = "translated"
     hidden: int = 0
+    given_maps: int = 0  # classes of the maps that are translated; 0 where images are
     latent_dim = 0  # a sample is made of an image
     keeps_alpha = True  # a translation is transparent where its source was
 
@@ -105,12 +107,17 @@ class Translation(AdversarialModule):
             Float images in [-1, 1] by column, and for each question int64 (N,).
         """
         del how
-        found = {name: values.float() / 127.5 - 1 for name, values in rows.items()}
+        found = {name: self.as_read(name, values) for name, values in rows.items()}
         places = list(numbers if indices is None else indices)
         for name, values in self.questions().items():
             usual = self.usual(name, values)
             found[name] = torch.tensor(asked(ask, name, places) or [usual] * len(places))
         return found
+
+    def as_read(self, column: str, values: Tensor) -> Tensor:
+        """Stored rows of a column as networks read them: images in [-1, 1] of bytes."""
+        del column
+        return values.float() / 127.5 - 1
 
     # Images that somebody gives --------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.data.decoding.decode import decode_with_alpha
+from gan_lab.data.decoding.maps import MapRules, decode_map
 from gan_lab.data.decoding.names import suffix_of
 from gan_lab.data.decoding.tree import Entry, Tree, scan
 
@@ -64,7 +65,9 @@ def listed(path: Path, option: str) -> Tree:
     return tree
 
 
-def read(tree: Tree, entry: Entry, *, channels: int, side: int | None = None) -> Picture:
+def read(
+    tree: Tree, entry: Entry, *, channels: int, side: int | None = None, maps: int = 0
+) -> Picture:
     """One image, its rotation by EXIF done.
 
     Args:
@@ -72,20 +75,26 @@ def read(tree: Tree, entry: Entry, *, channels: int, side: int | None = None) ->
         entry: of the tree.
         channels: 1 or 3.
         side: of the shorter side, to which it is scaled; None keeps its size.
+        maps: number of classes, where it is a class map; 0 for an image.
 
     Raises:
         BadImageError: with the reason.
     """
+    if maps:
+        numbers = decode_map(tree.read(entry), MapRules(maps))
+        return Picture(entry.name, scaled(numbers, side, numbers=True), None)
     pixels, alpha = decode_with_alpha(tree.read(entry), channels)
     return Picture(entry.name, scaled(pixels, side), None if alpha is None else scaled(alpha, side))
 
 
-def scaled(pixels: Tensor, side: int | None) -> Tensor:
-    """Bytes (C, H, W) so that the shorter side has so many pixels."""
+def scaled(pixels: Tensor, side: int | None, *, numbers: bool = False) -> Tensor:
+    """Bytes (C, H, W) so that the shorter side has so many pixels; numbers of classes are never mixed."""
     if side is None or min(pixels.shape[1:]) == side:
         return pixels
     share = side / min(pixels.shape[1:])
     size = [max(round(one * share), 1) for one in pixels.shape[1:]]
+    if numbers:
+        return F.interpolate(pixels[None], size=size, mode="nearest-exact")[0]
     return F.interpolate(pixels[None], size=size, mode="bilinear", antialias=True)[0]
 
 

@@ -70,7 +70,10 @@ class Work:
     def _pictures(self, shown: Phase) -> Iterator[Picture]:
         for entry in self.tree.entries:
             try:
-                yield read(self.tree, entry, channels=self.translator.channels, side=self.side)
+                yield read(
+                    self.tree, entry, channels=self.translator.channels, side=self.side,
+                    maps=self.translator.game.given_maps,
+                )  # fmt: skip
             except BadImageError as error:
                 self.faults.append(f"'{entry.name}' {error}")
                 shown.advance()
@@ -142,6 +145,8 @@ def translate_video(translator: Translator, given: Path, options: Mapping[str, A
     """
     out: Path = options["out"]
     check_film(out)
+    if translator.game.given_maps:
+        raise ConfigError("input=: this model is given class maps, which videos do not hold.")
     if options["target"] is not None:
         raise ConfigError("target=: videos are not scored; give a folder of their frames.")
     video = Video(given)

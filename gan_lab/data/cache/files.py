@@ -19,6 +19,7 @@ from gan_lab.data.cache.writer import ImageWriter
 from gan_lab.data.decoding.bad import BadImageError, UnreadableError
 from gan_lab.data.decoding.decode import MAX_PIXELS, decode, our_limit_alone
 from gan_lab.data.decoding.fit import fit, is_enlarged, taken
+from gan_lab.data.decoding.maps import MapRules, decode_map
 from gan_lab.data.decoding.tree import Entry, Tree
 from gan_lab.data.image_set import About, ImageSet
 from gan_lab.process.cores import processors
@@ -46,6 +47,7 @@ class Recipe:
         max_pixels: of one file; a larger one is bad.
         crop: "center" takes the square at the centre, "fit" pads the whole image with white, "none" squeezes it.
         tell_crop: say how many images are not square.
+        maps: what the numbers of class maps mean; None for images.
     """
 
     resolution: int
@@ -54,6 +56,17 @@ class Recipe:
     max_pixels: int = MAX_PIXELS
     crop: str = field(default="center", repr=False)  # named apart in the cache's key
     tell_crop: bool = field(default=True, repr=False)
+    maps: MapRules | None = field(default=None, repr=False)  # likewise
+
+    def read(self, data: bytes) -> Tensor:
+        """Pixels, uint8 (channels, H, W), of a file's content.
+
+        Raises:
+            BadImageError: with the reason.
+        """
+        if self.maps is not None:
+            return decode_map(data, self.maps, max_pixels=self.max_pixels)
+        return decode(data, self.channels, max_pixels=self.max_pixels)
 
 
 class _Block(NamedTuple):
@@ -94,6 +107,7 @@ class Files:
             None if self.labels is None else self.labels.tobytes().hex(),
             # Not where it is the default, so that caches without the word stay valid.
             *(() if self.recipe.crop == "center" else (f"crop={self.recipe.crop}",)),
+            *(() if self.recipe.maps is None else (repr(self.recipe.maps),)),
         )
 
     def any_opens(self, names: Sequence[str]) -> bool:
@@ -203,13 +217,13 @@ def _decode_block(name: str, files: Files, indices: range) -> _Block:
     def flush() -> None:
         if waiting:
             end = len(block.kept)
-            pixels[end - len(waiting) : end] = fit(waiting, size, crop=recipe.crop).numpy()
+            fitted = fit(waiting, size, crop=recipe.crop, numbers=recipe.maps is not None)
+            pixels[end - len(waiting) : end] = fitted.numpy()
             waiting.clear()
 
     for index in indices:
         try:
-            data = tree.read(entries[index])
-            image = decode(data, channels, max_pixels=recipe.max_pixels)
+            image = recipe.read(tree.read(entries[index]))
         except BadImageError as error:
             path = tree.shown(entries[index])
             if recipe.on_error == "raise":

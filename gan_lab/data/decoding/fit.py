@@ -10,7 +10,7 @@ from torch import Tensor
 
 CROPS = ("center", "fit", "none")
 HALVES = ("left", "right")  # of a picture that holds two images beside each other
-WHITE = 255  # what lies beside a whole image: the colour that transparent pixels are laid on
+WHITE = 255  # beside a whole image: the colour that transparent pixels are laid on; beside a class map: unlabelled
 
 
 def centre_square(image: Tensor) -> Tensor:
@@ -21,25 +21,27 @@ def centre_square(image: Tensor) -> Tensor:
     return image[..., top : top + side, left : left + side]
 
 
-def resize(images: Tensor, resolution: int) -> Tensor:
+def resize(images: Tensor, resolution: int, *, numbers: bool = False) -> Tensor:
     """Resize to squares, bilinear with antialias as in Pillow (within one level).
 
     Args:
         images: uint8, shape (N, C, H, W); other shapes than squares are squeezed.
         resolution: the wanted side; larger than the images' enlarges.
+        numbers: whether pixels are numbers of classes, which are never mixed: the nearest is taken.
 
     Returns:
         uint8, shape (N, C, resolution, resolution).
     """
-    return _resize(images, (resolution, resolution))
+    return _resize(images, (resolution, resolution), numbers)
 
 
-def whole(images: Tensor, resolution: int) -> Tensor:
+def whole(images: Tensor, resolution: int, *, numbers: bool = False) -> Tensor:
     """Resize until the long side fits, and lay the whole images on the middle of white squares.
 
     Args:
         images: uint8, shape (N, C, H, W).
         resolution: the wanted side.
+        numbers: as for `resize`; what is laid beside numbers of classes says that none is known.
 
     Returns:
         uint8, shape (N, C, resolution, resolution).
@@ -48,7 +50,7 @@ def whole(images: Tensor, resolution: int) -> Tensor:
     height, width = (
         max(1, round(side * resolution / max(images.shape[-2:]))) for side in images.shape[-2:]
     )
-    small = _resize(images, (height, width))
+    small = _resize(images, (height, width), numbers)
     left, top = (resolution - width) // 2, (resolution - height) // 2
     frame = (left, resolution - width - left, top, resolution - height - top)
     return F.pad(small, frame, value=WHITE)
@@ -68,25 +70,31 @@ def is_enlarged(image: Tensor, resolution: int, *, crop: str) -> bool:
     return bool((max(sides) if crop == "fit" else min(sides)) < resolution)
 
 
-def fit(images: Sequence[Tensor], resolution: int, *, crop: str = "center") -> Tensor:
+def fit(
+    images: Sequence[Tensor], resolution: int, *, crop: str = "center", numbers: bool = False
+) -> Tensor:
     """Bring images of one size to squares together: half of the cost of one is that of the call.
 
     Args:
         images: uint8, shape (C, H, W) each, such as `taken` returns.
         resolution: the wanted side.
         crop: "fit" pads what is not square, any other squeezes it.
+        numbers: as for `resize`.
 
     Returns:
         uint8, shape (N, C, resolution, resolution).
     """
     # Decoders put a pixel's colours side by side; copied and resized so, it is twice as fast.
     pixels = torch.cat([image.permute(1, 2, 0)[None] for image in images]).permute(0, 3, 1, 2)
-    return whole(pixels, resolution) if crop == "fit" else resize(pixels, resolution)
+    bring = whole if crop == "fit" else resize
+    return bring(pixels, resolution, numbers=numbers)
 
 
-def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(images: Tensor, size: tuple[int, int], numbers: bool) -> Tensor:
     if images.shape[-2:] == size:
         return images
+    if numbers:
+        return F.interpolate(images, size=size, mode="nearest-exact")
     return F.interpolate(images, size=size, mode="bilinear", antialias=True)
 
 

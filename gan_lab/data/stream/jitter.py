@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ def jittered(
     windows: Iterable[tuple[int, int]],
     corners: Corners,
     *,
-    names: Collection[str],
+    between: Mapping[str, str],
     jitter: float,
 ) -> Iterator[dict[str, Tensor]]:
     """Batches whose images are larger by `jitter`, and cut to their size again: arXiv:1611.07004, section 6.2.
@@ -33,26 +33,28 @@ def jittered(
         batches: of a stream.
         windows: where each of them begins in the stream, and its rows.
         corners: where images are cut.
-        names: of the columns that are images (n, C, H, W); those of one row are cut at the same place.
+        between: how places between pixels are found, by the name of each column that is images (n, C, H, W), or numbers
+            of classes; those of one row are cut at the same place.
         jitter: how many times larger, > 1; 286 / 256 in the paper.
     """
     for batch, (begin, count) in zip(batches, windows, strict=False):  # both are endless
         places, _ = corners.window(begin, count)
-        cut = {name: cut_out(batch[name], places, jitter) for name in names}
+        cut = {name: cut_out(batch[name], places, jitter, mode) for name, mode in between.items()}
         yield {**batch, **cut}
 
 
-def cut_out(images: Tensor, places: Tensor, jitter: float) -> Tensor:
-    """Images (n, C, H, W), enlarged bilinearly by `jitter`, and of each a window of H x W at its place.
+def cut_out(images: Tensor, places: Tensor, jitter: float, mode: str = "bilinear") -> Tensor:
+    """Images (n, C, H, W), enlarged by `jitter`, and of each a window of H x W at its place.
 
     Args:
-        images: float.
+        images: float, or uint8 where no pixels are mixed.
         places: (n, 2) in [0, 1), of the window's first row and column among all that there are.
         jitter: how many times larger; sides are rounded.
+        mode: of torch's interpolate.
     """
     height, width = images.shape[2:]
     size = (round(height * jitter), round(width * jitter))
-    large = F.interpolate(images, size=size, mode="bilinear")
+    large = F.interpolate(images, size=size, mode=mode)
     places = places.to(images.device)
     top = (places[:, 0] * (size[0] - height + 1)).long()
     left = (places[:, 1] * (size[1] - width + 1)).long()

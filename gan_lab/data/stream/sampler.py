@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, DataError
-from gan_lab.data.columns import Pixels
 from gan_lab.data.stream.ahead import Sender, ahead
 from gan_lab.data.stream.balanced import BalancedOrder
 from gan_lab.data.stream.jitter import Corners, jittered
@@ -148,8 +147,8 @@ class Batches:
         corners = Corners(
             self.size, seed=self.seed, flip=False, device=self.home, stream=self.stream
         )
-        names = [name for name, column in self.columns.items() if isinstance(column, Pixels)]
-        return jittered(self._made(), self._windows(), corners, names=names, jitter=self.jitter)
+        between = {name: column.between for name, column in self.columns.items() if column.between}
+        return jittered(self._made(), self._windows(), corners, between=between, jitter=self.jitter)
 
     def _made(self) -> Iterator[dict[str, Tensor]]:
         """The batches as they are stored, but for mirrored images."""
