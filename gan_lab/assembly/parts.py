@@ -23,6 +23,7 @@ FACTS_OF_DATA = {
     "feature_dim": "{}: reads features, and this discriminator offers none; choose discriminator=dcgan or another.",
     "local_dim": "{}: reads features of places, and this discriminator offers none; choose discriminator=dcgan or "
     "discriminator=resnet.",
+    "layer_count": "{}: reads the layers of a discriminator, and this one shows none; choose discriminator=patch.",
     "judges_pixels": "{}: reads logits of pixels, and this discriminator has none; choose discriminator=unet.",
     "codes": "{}: reads codes, and these latents have none; choose model=infogan, or latents with codes.",
     "resolution": "{}: needs images, and this data has none; choose data=mnist or a folder of images.",

@@ -35,6 +35,10 @@ class Judgement(Protocol):
     def local(self) -> Tensor | None:
         """Features of places, shape (N, C, H, W); None where a network offers none."""
 
+    @property
+    def layers(self) -> tuple[tuple[Tensor, ...], ...]:
+        """What each layer gives, (N, C_i, H_i, W_i), for each scale; empty where a network shows none."""
+
 
 class Play(Protocol):
     """The part of a play that auxiliary terms read."""
@@ -87,7 +91,8 @@ class Auxiliary(nn.Module):
 
     Attributes:
         head_player: whose optimizer moves the term's own parameters.
-        needs: what the play must have: "labels", "classes" (one label an image), "features", "local", "codes".
+        needs: what the play must have: "labels", "classes" (one label an image), "features", "local", "codes",
+            "layers", "pairs".
 
     Args:
         weights: each >= 0, or a schedule: `discriminator_weight` and `generator_weight`, or `weight` of a term with

@@ -76,8 +76,8 @@ class PairPlay(ImagePlay):
         """What the generator is given (N, C', h, w): the partner of the images, or made of them."""
         game = self.game
         if not game.degrade:
-            partner = self.batch["partner"]
-            return planes_of(partner, game.given_maps) if game.given_maps else partner
+            partner, classes = self.batch["partner"], game.given_maps
+            return planes_of(partner, classes) if classes else partner
         if self.follows:  # drawn anew, another part would be missing
             return self.carried("source")
         return degraded(
@@ -179,10 +179,10 @@ class PairedGAN(Translation, GAN):
         self.reads = ("images",) if self.degrade else ("images", "partner")  # type: ignore[misc]
         if self.regions:
             self.views, self.hidden = (*self.views, REGION), 1  # type: ignore[misc]
-        self.given_maps = 0 if self.degrade else map_classes or 0
+        if map_classes is not None and not self.degrade:
+            self.class_maps = {"partner": map_classes}
         shape = (channels, resolution, resolution)
-        of_source = (1, *shape[1:]) if self.given_maps else shape
-        self.keep_places(kept, {self.sources[0]: of_source, "images": shape})
+        self.keep_places(kept, dict.fromkeys((*self.sources, "images"), shape))
         if pixel_kimg and not self._auxiliary_terms("generator"):
             raise ConfigError(
                 f"model.pixel_kimg={pixel_kimg:g}: the generator has no term that it could learn from without the "
@@ -246,12 +246,6 @@ class PairedGAN(Translation, GAN):
                 self.degrade, found["images"], lambda name: Kept(numbers, f"degrade/{name}")
             )
         return found
-
-    def as_read(self, column: str, values: Tensor) -> Tensor:
-        """As of every translation; a class map as its planes."""
-        if self.given_maps and column == "partner":
-            return planes_of(values, self.given_maps)
-        return super().as_read(column, values)
 
     def generate(self, networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Tensor:
         """Images (N, C, H, W) in [-1, 1]: for each row the view (N,) that is asked for."""

@@ -15,6 +15,7 @@ from gan_lab.common.ranges import in_range
 from gan_lab.engine.asking import NOTHING, Ask, Shown, asked
 from gan_lab.engine.module import AdversarialModule
 from gan_lab.engine.step import Step
+from gan_lab.games.class_maps import planes_of
 
 COLUMNS = 6  # images in a row of a picture, at least: sources beside what was made of them
 
@@ -31,7 +32,7 @@ class Translation(AdversarialModule):
         views: what can be shown of a sample, in the order of a picture's columns.
         shown: the view that a sample is, unless somebody asks for another.
         hidden: views at the end that no picture shows, and that may be asked for all the same.
-        given_maps: number of classes, where what is translated are class maps.
+        class_maps: columns whose values are class maps, each with its number of classes.
     """
 
     sources: ClassVar[tuple[str, ...]] = ()
@@ -39,15 +40,16 @@ class Translation(AdversarialModule):
     views: ClassVar[tuple[str, ...]] = ("source", "translated")
     shown: ClassVar[str] = "translated"
     hidden: int = 0
-    given_maps: int = 0  # classes of the maps that are translated; 0 where images are
+    class_maps: Mapping[str, int] = {}
     latent_dim = 0  # a sample is made of an image
     keeps_alpha = True  # a translation is transparent where its source was
 
     def keep_places(self, kept: int, shapes: Mapping[str, Sequence[int]]) -> None:
-        """Make room for rows of these columns, each of a shape (C, H, W)."""
+        """Make room for rows of these columns, each of a shape (C, H, W); maps have one channel whatever it says."""
         in_range("kept", kept, low=1)
         self.kept = kept
-        for column, shape in shapes.items():
+        for column, whole in shapes.items():
+            shape = (1, *whole[1:]) if column in self.class_maps else whole
             self.register_buffer(f"kept_{column}", torch.zeros(kept, *shape, dtype=torch.uint8))
 
     def keep_rows(self, data: Any) -> None:
@@ -115,9 +117,15 @@ class Translation(AdversarialModule):
         return found
 
     def as_read(self, column: str, values: Tensor) -> Tensor:
-        """Stored rows of a column as networks read them: images in [-1, 1] of bytes."""
-        del column
+        """Stored rows of a column as networks read them: images in [-1, 1] of bytes, a plane for each class of maps."""
+        if column in self.class_maps:
+            return planes_of(values, self.class_maps[column])
         return values.float() / 127.5 - 1
+
+    @property
+    def given_maps(self) -> int:
+        """The number of classes, where what is translated are class maps; 0 where it is images."""
+        return self.class_maps.get(self.sources[0], 0)
 
     # Images that somebody gives --------------------------------------------------------------
 

@@ -33,6 +33,7 @@ CONTEXT = {
     "auxiliary": {
         "feature_dim",
         "local_dim",
+        "layer_count",
         "label_dim",
         "codes",
         "judges_pixels",

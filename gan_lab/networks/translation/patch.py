@@ -72,8 +72,9 @@ class PatchDiscriminator(nn.Module):
 
     @property
     def offers(self) -> Mapping[str, Any]:
-        """What auxiliary terms may read: the size of features, which are means over the places of the first scale."""
-        return {"feature_dim": self.decisions[0].in_channels}
+        """What auxiliary terms may read: features, which are means over the places of the first scale, and layers."""
+        shown = sum(isinstance(layer, nn.LeakyReLU) for layer in self.features[0])
+        return {"feature_dim": self.decisions[0].in_channels, "layer_count": shown}
 
     def forward(self, images: Tensor, *, source: Tensor | None = None) -> DiscriminatorOutput:
         """Judge images (N, C, H, W), with what they were made of: logits (N, patches).
@@ -87,17 +88,26 @@ class PatchDiscriminator(nn.Module):
                 source = F.interpolate(source, size=images.shape[2:], mode="nearest")
             images = torch.cat([source, images], dim=1)
         logits: list[Tensor] = []
-        local: Tensor | None = None
+        layers: list[tuple[Tensor, ...]] = []
         for scale, (encode, decide) in enumerate(zip(self.features, self.decisions, strict=True)):
-            features = encode(F.avg_pool2d(images, 1 << scale) if scale else images)
-            local = features if local is None else local
-            found = decide(features)
+            layers.append(_layers(encode, F.avg_pool2d(images, 1 << scale) if scale else images))
+            found = decide(layers[-1][-1])
             if logits and found.shape != logits[0].shape:
                 found = F.interpolate(found, size=logits[0].shape[2:], mode="nearest")
             logits.append(found)
-        assert local is not None, "there is at least one scale"
+        local = layers[0][-1]
         flat = torch.cat(logits, dim=1).flatten(1)
-        return DiscriminatorOutput(flat, local.mean(dim=(2, 3)), local)
+        return DiscriminatorOutput(flat, local.mean(dim=(2, 3)), local, layers=tuple(layers))
+
+
+def _layers(encode: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """What a discriminator's features are behind each of its nonlinearities, the last at the end."""
+    found = []
+    for layer in encode.children():
+        x = layer(x)
+        if isinstance(layer, nn.LeakyReLU):
+            found.append(x)
+    return tuple(found)
 
 
 def receptive_field(layers: int) -> int:
