@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-UNLABELLED = 255  # in maps where no class is known
+from gan_lab.common.class_maps import UNLABELLED
 
 
 def planes_of(maps: Tensor, classes: int) -> Tensor:

@@ -168,7 +168,7 @@ class PairedGAN(Translation, GAN):
             penalty=penalty, auxiliary=auxiliary, n_critic=n_critic,
         )  # fmt: skip
         in_range("pixel_kimg", pixel_kimg, low=0)
-        _refuse_of_latents(penalty)
+        refuse_of_latents(penalty)
         self.pixel_kimg = pixel_kimg
         self.degrade = dict(degrade or {})
         _refuse_changed_masks(self.degrade)
@@ -260,7 +260,7 @@ class PairedGAN(Translation, GAN):
         return every[torch.arange(len(made), device=made.device), view]
 
 
-def _refuse_of_latents(penalty: Mapping[str, Any]) -> None:
+def refuse_of_latents(penalty: Mapping[str, Any]) -> None:
     """Raise ConfigError where a penalty looks at how images change with latents."""
     for name, part in penalty.items():
         if "z" in getattr(part, "differentiates", ()):

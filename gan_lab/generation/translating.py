@@ -70,6 +70,11 @@ class Translator:
 
     def strips(self, images: Tensor, alpha: Tensor | None = None) -> Iterator[Tensor]:
         """The same, row by row where a single image is cut into tiles: (N, C', k, W) from the top to the bottom."""
+        for strip in self._strips(images, alpha):
+            yield self.game.finished(strip, self.ask)
+
+    def _strips(self, images: Tensor, alpha: Tensor | None) -> Iterator[Tensor]:
+        """Strips as the networks made them."""
         _check(images, self.channels)
         source = self.game.given(images.to(self.sampler.device, torch.float32), alpha)
         tile = self._tile_of(source)

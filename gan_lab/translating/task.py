@@ -124,7 +124,12 @@ def translate_images(translator: Translator, given: Path, options: Mapping[str, 
     with ExitStack() as stack:
         tree = stack.enter_context(listed(given, "input"))
         names = [entry.name for entry in tree.entries]
-        places = Places(out, single=options["single"], overwrite=options["overwrite"])
+        places = Places(
+            out,
+            single=options["single"],
+            overwrite=options["overwrite"],
+            exact=translator.game.exact,
+        )
         places.check_free(names)
         work = Work(translator, tree, places, side=options["side"])
         if options["target"] is not None:

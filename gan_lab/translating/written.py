@@ -24,15 +24,17 @@ class Places:
         out: a folder, or the file of a single image.
         single: whether `out` is a file.
         overwrite: whether files that are there may be replaced.
+        exact: whether pixels must stay as they are: then all files are PNG.
     """
 
-    def __init__(self, out: Path, *, single: bool, overwrite: bool) -> None:
-        self.out, self.single, self.overwrite = out, single, overwrite
+    def __init__(self, out: Path, *, single: bool, overwrite: bool, exact: bool = False) -> None:
+        self.out, self.single, self.overwrite, self.exact = out, single, overwrite, exact
         self.written: set[Path] = set()
 
     def of(self, name: str) -> Path:
         """The file for an image of this name."""
-        return self.out if self.single else self.out / name
+        path = self.out if self.single else self.out / name
+        return path.with_suffix(".png") if self.exact else path
 
     def check_free(self, names: Sequence[str]) -> None:
         """Refuse to replace what is there, unless that was allowed.

@@ -37,6 +37,8 @@ SMALL = {
     "pix2pix": ("discriminator.layers=1", "generator.dropout=0.5"),
     # Behind a norm some biases do nothing, and Adam moves them by rounding.
     "spade": ("data.classes=4", "discriminator.layers=1", "generator.norm=none", "generator.hidden=4"),
+    # Likewise.
+    "segmentation": ("data.classes=4", "discriminator.layers=1", "generator.norm=none"),
     "cut": TINY_CUT,
     "fastcut": TINY_CUT,
     "stargan": (

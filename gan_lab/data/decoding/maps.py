@@ -10,11 +10,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from gan_lab.common.class_maps import UNLABELLED
 from gan_lab.data.decoding.bad import BadImageError
 from gan_lab.data.decoding.decode import MAX_PIXELS, PNG_END
 from gan_lab.data.decoding.headers import PNG, check_pixels, png_size
 
-UNLABELLED = 255  # what stands where no class is known, whatever the files have there
 MOST = UNLABELLED  # classes at most
 MODES = ("P", "L", "1", "I;16", "I")  # of Pillow: places in a palette, or grey values
 

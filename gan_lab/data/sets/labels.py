@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from gan_lab.common.class_maps import UNLABELLED
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.common.ranges import in_range, one_of
 from gan_lab.data.cache.files import Recipe
 from gan_lab.data.columns import ClassMaps
 from gan_lab.data.decoding.fit import CROPS
-from gan_lab.data.decoding.maps import MOST, UNLABELLED, MapRules
+from gan_lab.data.decoding.maps import MOST, MapRules
 from gan_lab.data.decoding.tree import scan
 from gan_lab.data.facts import Facts
 from gan_lab.data.image_set import About, ImageSet

@@ -1,0 +1,216 @@
+"""The segmenter: its losses and its metric by hand, with and without the adversarial term, and maps for a folder."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch.testing import assert_close
+
+import gan_lab
+from gan_lab.common.errors import ConfigError
+from gan_lab.games.class_maps import coloured, palette, planes_of
+from gan_lab.generation.tiles import reflected
+from gan_lab.train import main
+from gan_lab.translate import main as translate
+from tests.conftest import play_rounds
+from tests.contracts.walk import built
+from tests.unit.test_label_maps import CLASSES, save_labels
+
+LINE = (
+    "model=segmentation",
+    f"data.classes={CLASSES}",
+    "data.resolution=16",
+    "discriminator.layers=1",
+)
+
+
+def rows(seed=0):
+    """Batches whose maps have pixels without a class."""
+    draw = torch.Generator().manual_seed(seed)
+    while True:
+        maps = torch.randint(CLASSES + 1, (4, 1, 16, 16), generator=draw)
+        maps[maps == CLASSES] = 255
+        yield {"images": torch.rand(4, 3, 16, 16, generator=draw) * 2 - 1, "partner": maps.byte()}
+
+
+def play_of(game, player):
+    """A play of this player's step on the first batch."""
+    if not game.playing:
+        game.configure_optimizers()
+    batch = next(rows())
+    (step,) = [step for step in game.steps() if step.player == player]
+    game.draws.begin(step.name, 0, 0, 0)
+    return game.Play(game, step, batch, draws=game.draws, start=0, whole=batch)
+
+
+def test_losses_are_those_of_the_paper():
+    """Equation 1 by hand: the mean cross entropy of known pixels, and the judge's mistake about whole maps."""
+    game = built(*LINE, "precision=32-true").game.eval()
+    terms = {step.player: step.terms for step in game.steps()}
+    assert set(terms["generator"]) == {"cross_entropy", "adversarial"}
+    assert terms["generator"]["adversarial"].weight.at(0) == 0.1
+    play = play_of(game, "generator")
+    logits, truth = game.generator(play.source), play.truth[:, 0]
+    chances = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    total, known = 0.0, 0
+    for image in range(4):
+        for row in range(16):
+            for column in range(16):
+                label = int(truth[image, row, column])
+                if label != 255:
+                    total -= chances[image, label, row, column].log()
+                    known += 1
+    assert_close(terms["generator"]["cross_entropy"].function(play), total / known)
+    seen = chances * (truth != 255)[:, None]
+    judged = game.discriminator(seen, source=play.source).logits
+    assert_close(terms["generator"]["adversarial"].function(play), F.softplus(-judged).mean())
+    assert torch.equal(play.real, planes_of(play.truth, CLASSES))
+    assert torch.equal(play.real.sum(dim=1) == 0, truth == 255)
+    assert_close(play.fake.sum(dim=1), (truth != 255).float())
+
+
+def test_a_weight_of_zero_is_a_segmenter_alone():
+    """The judge rests, and the segmenter moves as by cross entropy in a loop by hand."""
+    game = built(*LINE, "model.adversarial=0", "precision=32-true", "optimizer@optimizer.generator=sgd",
+                 "optimizer.generator.lr=0.1", "optimizer.generator.momentum=0").game  # fmt: skip
+    assert {step.player for step in game.steps()} == {"generator"}
+    judge = {name: value.clone() for name, value in game.discriminator.state_dict().items()}
+    other = built(*LINE).game.generator.train()
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    stream = rows()
+    for _ in range(2):
+        batch = next(stream)
+        optimizer.zero_grad()
+        F.cross_entropy(
+            other(batch["images"]), batch["partner"][:, 0].long(), ignore_index=255
+        ).backward()
+        optimizer.step()
+    play_rounds(game, rows(), 2)
+    for name, value in other.state_dict().items():
+        assert_close(game.generator.state_dict()[name], value, rtol=1e-4, atol=1e-6, msg=name)
+    assert all(
+        torch.equal(game.discriminator.state_dict()[name], value) for name, value in judge.items()
+    )
+    assert "loss/generator/cross_entropy" in game.read_meter()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["generator=unet"], "generator: makes images, and this model needs logits"),
+        (
+            ["data=pairs"],
+            "model: learns maps of classes, and this data has none; choose data=labels",
+        ),
+        (["model.adversarial=-1"], "model.adversarial=-1"),
+        (["penalty=[path_length]"], "penalty.path_length: looks at how images change with latents"),
+    ],
+)
+def test_what_cannot_be_is_refused(overrides, said):
+    line = [one for one in LINE if overrides[0] != "data=pairs" or "classes" not in one]
+    with pytest.raises(ConfigError, match=said):
+        built(*line, *overrides)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on photographs whose colour is the class, which is soon learned; a class of them is in no test map."""
+    place = tmp_path_factory.mktemp("segmentation")
+    save_labels(place / "data", count=16)
+    for path in (place / "data" / "test_label").glob("*.png"):
+        numbers = np.array(Image.open(path))
+        Image.fromarray(np.where(numbers == 2, 255, numbers).astype(np.uint8)).save(path)
+    line = [
+        *LINE, f"data.root={place / 'data'}", "debug=tiny", "logger=none", "strategy=cpu", "samples.num=6",
+        "max_rounds=60", "optimizer.generator.lr=3e-3", "ema.half_life_kimg=0.05", "precision=32-true",
+    ]  # fmt: skip
+    assert main([*line, f"hydra.run.dir={place / 'run'}"]) == 0
+    return place
+
+
+def test_it_learns_and_is_scored_as_by_hand(trained):
+    records = [
+        json.loads(line) for line in (trained / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
+    scored = [record for record in records if "metric/miou" in record]
+    assert scored[-1]["metric/pixel_accuracy"] > scored[0]["metric/pixel_accuracy"] + 0.2
+    protocol = scored[-1]["protocol"]
+    assert protocol["split"] == "test"
+    assert protocol["num_samples"] == 4
+    assert protocol["classes"] == CLASSES
+    assert protocol["higher_is_better"]
+
+    model = gan_lab.load(trained / "run")
+    pairs = []
+    for number in range(4):
+        folders = (trained / "data" / f"test_{kind}" / f"{number}.png" for kind in ("img", "label"))
+        photo, truth = (torch.from_numpy(np.array(Image.open(path))) for path in folders)
+        made = model.translate(photo.movedim(-1, 0)[None].float() / 127.5 - 1, view="numbers")
+        pairs.append((((made[0, 0] + 1) * 127.5).round().long(), truth.long()))
+    answers, truths = (
+        torch.cat([one.flatten() for one in each]) for each in zip(*pairs, strict=True)
+    )
+    answers, truths = answers[truths != 255], truths[truths != 255]
+    shares = []
+    for label in range(CLASSES):
+        either = ((answers == label) | (truths == label)).sum()
+        if either:
+            shares.append(float(((answers == label) & (truths == label)).sum() / either))
+    assert scored[-1]["metric/miou"] == pytest.approx(np.mean(shares), abs=1e-3)
+    right = float((answers == truths).float().mean())
+    assert scored[-1]["metric/pixel_accuracy"] == pytest.approx(right, abs=1e-3)
+    counts = truths.bincount(minlength=CLASSES)
+    assert protocol["pixel_accuracy_of_the_likeliest_class"] in [
+        pytest.approx(float(count / counts.sum())) for count in counts
+    ]
+
+
+def test_grids_show_photograph_answer_and_truth_in_fixed_colours(trained):
+    game = gan_lab.load(trained / "run").game
+    shown = game.picture(6)
+    assert shown.ask["view"][:3] == [0, 1, 2]
+    views = [gan_lab.load(trained / "run").sample(2, view=view) for view in range(4)]
+    source, answer, truth, numbers = views
+    assert torch.equal(source, game.kept_images[:2].float() / 127.5 - 1)
+    assert torch.equal(truth, coloured(game.kept_partner[:2]))
+    ids = ((numbers[:, :1] + 1) * 127.5).round().byte()
+    assert torch.equal(coloured(ids), answer)
+    colours = {tuple(one) for one in palette()[:CLASSES].tolist()}
+    assert {
+        tuple(one) for one in ((answer + 1) * 127.5).round().movedim(1, -1).reshape(-1, 3).tolist()
+    } <= colours
+
+
+def test_a_folder_becomes_maps_in_colours_or_of_numbers(trained, tmp_path):
+    """Photographs of another size, in tiles; maps are PNG, whatever the photographs are."""
+    photos, run = tmp_path / "photos", trained / "run"
+    photos.mkdir()
+    draw = np.random.default_rng(1)
+    pixels = draw.integers(0, 5, (3, 5), dtype=np.uint8).repeat(8, 0).repeat(8, 1) * 40
+    photo = np.stack([pixels] * 3, axis=-1)
+    Image.fromarray(photo).save(photos / "a.jpg", quality=95)
+    line = [f"run={run}", f"input={photos}"]
+    assert translate([*line, f"out={tmp_path / 'colours'}"]) == 0
+    assert translate([*line, f"out={tmp_path / 'ids'}", "ask.view=numbers", "tile=16"]) == 0
+    with Image.open(tmp_path / "colours" / "a.png") as image:
+        seen = {tuple(one) for one in np.array(image).reshape(-1, 3).tolist()}
+        assert image.size == (40, 24)
+    assert seen <= {tuple(one) for one in palette()[:CLASSES].int().tolist()}
+    with Image.open(tmp_path / "ids" / "a.png") as image:
+        assert image.mode == "L"
+        assert np.array(image).max() < CLASSES
+    model = gan_lab.load(run)
+    given = torch.from_numpy(photo).movedim(-1, 0)[None].float() / 127.5 - 1
+    whole = reflected(given, 32, 48)
+    chances = model.generator(whole)
+    assert chances.shape == (1, CLASSES, 32, 48)
+    assert_close(chances.sum(dim=1), torch.ones(1, 32, 48))
+    assert torch.equal(
+        coloured(chances.argmax(dim=1, keepdim=True).byte())[:, :, 4:28, 4:44],
+        model.translate(given),
+    )
