@@ -179,8 +179,7 @@ class PairedGAN(Translation, GAN):
         self.reads = ("images",) if self.degrade else ("images", "partner")  # type: ignore[misc]
         if self.regions:
             self.views, self.hidden = (*self.views, REGION), 1  # type: ignore[misc]
-        if map_classes is not None and not self.degrade:
-            self.class_maps = {"partner": map_classes}
+        self.class_maps = {} if self.degrade or not map_classes else {"partner": map_classes}
         shape = (channels, resolution, resolution)
         self.keep_places(kept, dict.fromkeys((*self.sources, "images"), shape))
         if pixel_kimg and not self._auxiliary_terms("generator"):

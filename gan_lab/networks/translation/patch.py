@@ -73,7 +73,7 @@ class PatchDiscriminator(nn.Module):
     @property
     def offers(self) -> Mapping[str, Any]:
         """What auxiliary terms may read: features, which are means over the places of the first scale, and layers."""
-        shown = sum(isinstance(layer, nn.LeakyReLU) for layer in self.features[0])
+        shown = sum(isinstance(layer, nn.LeakyReLU) for layer in self.features[0].children())
         return {"feature_dim": self.decisions[0].in_channels, "layer_count": shown}
 
     def forward(self, images: Tensor, *, source: Tensor | None = None) -> DiscriminatorOutput:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gan_lab.networks.translation.unet import UNetGenerator
 
 
-class Segmenter(UNetGenerator):
+class SegmentationGenerator(UNetGenerator):
     """The U-Net of pix2pix with logits in the place of colours: arXiv:1505.04597 in the form of arXiv:1611.07004.
 
     Args:
