@@ -21,7 +21,7 @@ from gan_lab.games.class_maps import as_images, coloured, maps_of, planes_of
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents, refuse_of_latents
-from gan_lab.games.translation import Translation
+from gan_lab.games.translation import Translation, generators_first
 from gan_lab.games.views import viewed
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
@@ -167,8 +167,11 @@ class Segmentation(Translation, GAN):
         return [one for one in super().players() if self.is_adversarial or one.name == "generator"]
 
     def steps(self) -> Sequence[Step]:
-        """The discriminator's step, if it plays, then the segmenter's."""
-        return [one for one in super().steps() if self.is_adversarial or one.player == "generator"]
+        """The segmenter's step, then those of the discriminator, if it plays, on what the first has made."""
+        steps = super().steps()
+        if self.is_adversarial:
+            return generators_first(steps, "generator", ("fake",))
+        return [step for step in steps if step.player == "generator"]
 
     def adversarial_terms(self, player: str) -> dict[str, Term]:
         """This player's side of the adversarial loss, weighted in the segmenter's step, and there the cross entropy."""
