@@ -22,12 +22,15 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from torchvision.models.vgg import make_layers
 
 import gan_lab.train
 from gan_lab import cli
+from gan_lab.perceptual import vgg19
 from tests.conftest import REPOSITORY
 from tests.documented import PAGES, parsed_only, shown_on, words_of
 from tests.unit.test_data_sets import digits as save_digits
+from tests.unit.test_perceptual_networks import NARROW
 
 TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"]
 SMALLER = {
@@ -93,6 +96,8 @@ def stand_ins(tmp_path_factory):
         gan_lab.train.main([*pairs, "metrics=none", f"hydra.run.dir={place / 'translated'}"]) == 0
     )
     _save_drawn_inception(place / "inception.pth")
+    drawn = {f"features.{name}": value for name, value in make_layers(NARROW).state_dict().items()}
+    torch.save(drawn, place / vgg19.PUBLISHED.file)
     return place
 
 
@@ -203,6 +208,9 @@ class Reader:
             arguments = [a for a in arguments if "num_samples" not in a]
             arguments += [f"metrics.weights={self.stand_ins / 'inception.pth'}"]
             arguments += ["metrics.num_samples=8", "metrics.num_reals=8"]
+        if any("vgg19" in word for word in arguments):
+            self.monkeypatch.setitem(vgg19.cfgs, "E", NARROW)
+            self.monkeypatch.setenv("GAN_LAB_DATA", str(self.stand_ins))
         code = main(arguments)
         assert code == 0, f"{' '.join(arguments)} ended with {code}"
 

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from gan_lab.common.errors import WeightsError
 from gan_lab.common.paths import user_path
 from gan_lab.process.progress import phase
+from gan_lab.storage.weights import Published, data_folders, data_words, read
 
 FULL = "inception-2015-12-05"
 FULL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 KNOWN = {FULL_SHA256: FULL}
-FULL_FILE = URL_INCEPTION_V3.rsplit("/", 1)[-1]
+PUBLISHED = Published("Inception", URL_INCEPTION_V3, FULL_SHA256)
+FULL_FILE = PUBLISHED.file
 OTHER_FILES = "*inception*2015*12*05*.pth"  # parts of them, say
-SILENCE_SECONDS = 20.0
+OPTION = "metrics.weights"
 
 
 @dataclass(frozen=True)
@@ -61,15 +56,15 @@ def find_weights(path: str | None, *, feature: int = 2048) -> InceptionWeights:
         WeightsError: if there are none, with where they were looked for and what to do.
     """
     if path is not None:
-        chosen = user_path(path, "metrics.weights")
+        chosen = user_path(path, OPTION)
         if not chosen.is_file():
             raise WeightsError(
                 f"metrics.weights={path}: no such file; point it to {FULL_FILE}, "
                 f"or leave it null to look in GAN_LAB_DATA and the torch hub cache."
             )
         return read_weights(chosen)
-    folders = _data_folders()
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / FULL_FILE
+    folders = data_folders("inception")
+    cached = PUBLISHED.cached
     complete = [folder / FULL_FILE for folder in folders]
     others = [path for folder in folders for path in sorted(folder.glob(OTHER_FILES))]
     order = [*complete, *([] if feature == 2048 else others), cached]
@@ -77,7 +72,7 @@ def find_weights(path: str | None, *, feature: int = 2048) -> InceptionWeights:
         if candidate.is_file():
             return read_weights(candidate)
     try:
-        return _download(cached)
+        return _download()
     except WeightsError:
         if others:
             return read_weights(others[0])
@@ -90,56 +85,18 @@ def read_weights(path: Path) -> InceptionWeights:
     Raises:
         WeightsError: if the file is unreadable or is no state dict of tensors.
     """
+    found = read(path, option=OPTION, file=FULL_FILE)
+    name = KNOWN.get(found.sha256, f"unknown ({path.name})")
+    return InceptionWeights(path=path, name=name, sha256=found.sha256, state=found.state)
+
+
+def _download() -> InceptionWeights:
     try:
-        raw = path.read_bytes()
-        state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise nearly anything
-        raise _unreadable(path) from error
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise _unreadable(path)
-    digest = hashlib.sha256(raw).hexdigest()
-    return InceptionWeights(
-        path=path, name=KNOWN.get(digest, f"unknown ({path.name})"), sha256=digest, state=state
-    )
-
-
-def _unreadable(path: Path) -> WeightsError:
-    return WeightsError(
-        f"{path} is not a readable state dict of tensors; remove it, or set metrics.weights= to "
-        f"a good copy of {FULL_FILE}."
-    )
-
-
-def _data_folders() -> list[Path]:
-    root = os.environ.get("GAN_LAB_DATA")
-    if not root:
-        return []
-    folder = user_path(root, "GAN_LAB_DATA")
-    return [folder, folder / "inception"]
-
-
-def _download(target: Path) -> InceptionWeights:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with phase("Downloading the Inception weights (91 MB)"), _no_endless_wait():
-            torch.hub.download_url_to_file(
-                URL_INCEPTION_V3, str(target), hash_prefix=FULL_SHA256, progress=False
-            )
+        with phase("Downloading the Inception weights (91 MB)"):
+            return read_weights(PUBLISHED.download())
     except (OSError, RuntimeError) as error:  # URLError is an OSError, a wrong hash a RuntimeError
-        data = os.environ.get("GAN_LAB_DATA") or "GAN_LAB_DATA (not set)"
         raise WeightsError(
-            f"No Inception weights: not in {data}, not at {target}, and the download failed "
+            f"No Inception weights: not in {data_words()}, not at {PUBLISHED.cached}, and the download failed "
             f"({error}); set metrics.weights= to {FULL_FILE}, put it in the folder GAN_LAB_DATA, "
             "or use metrics=small (metrics.fid.feature=768 also takes a file of the earlier layers alone)."
         ) from error
-    return read_weights(target)
-
-
-@contextmanager
-def _no_endless_wait() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

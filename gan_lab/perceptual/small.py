@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 WIDTHS = (16, 32, 64, 128)  # channels of each stage; a stage halves the side of the one before
+STAGES = tuple(f"stage{number + 1}" for number in range(len(WIDTHS)))
 WEIGHTS = Path(__file__).resolve().parents[1] / "assets" / "perceptual.pt"
 
 
@@ -19,7 +21,14 @@ class PerceptualNetwork(nn.Module):
     Args:
         classes: answers of the head.
         widths: channels of each stage.
+
+    Attributes:
+        name: of the network.
+        sha256: of the file of its weights; empty where they are drawn.
     """
+
+    name = "gan_lab small perceptual network, CIFAR-10 classifier"
+    sha256 = ""
 
     def __init__(self, *, classes: int = 10, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
@@ -33,13 +42,15 @@ class PerceptualNetwork(nn.Module):
         self.pool = nn.AvgPool2d(2)
         self.head = nn.Linear(inputs, classes)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (N, 3, H, W) in [-1, 1], of any size >= 8, to one map (N, width, h, w) per stage."""
-        found: list[Tensor] = []
-        for stage in self.stages:
+    def forward(self, images: Tensor, layers: Sequence[str] = STAGES) -> list[Tensor]:
+        """Map images (N, 3, H, W) in [-1, 1], of any size >= 8, to a map (N, width, h, w) for each of these stages."""
+        found: dict[str, Tensor] = {}
+        for name, stage in zip(STAGES, self.stages, strict=False):
             images = stage(self.pool(images) if found else images)
-            found.append(images)
-        return found
+            found[name] = images
+            if found.keys() >= set(layers):
+                break
+        return [found[name] for name in layers]
 
     def classify(self, images: Tensor) -> Tensor:
         """Map images (N, 3, H, W) in [-1, 1] to logits (N, classes)."""
@@ -55,11 +66,11 @@ def convolution(inputs: int, outputs: int) -> list[nn.Module]:
     ]
 
 
-def small_network() -> tuple[PerceptualNetwork, str]:
-    """The network with its trained weights, which never move, and their SHA-256."""
+def small_network() -> PerceptualNetwork:
+    """The network with its trained weights."""
     raw = WEIGHTS.read_bytes()
     state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
-        network = PerceptualNetwork()
+    network = PerceptualNetwork()
     network.load_state_dict(state)
-    return network.requires_grad_(False).eval(), hashlib.sha256(raw).hexdigest()
+    network.sha256 = hashlib.sha256(raw).hexdigest()
+    return network

@@ -28,7 +28,7 @@ ROOMS = {
     "config": ({"hydra", "omegaconf", "yaml", "pydantic", "pydantic_core"}, {"common", "process", "storage"}),
     "media": ({"torch", "torchvision", "PIL", "av"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
-    "perceptual": ({"torch"}, {"common"}),
+    "perceptual": ({"torch", "torchvision"} | TYPING, {"common", "process", "storage"}),
     "networks": ({"torch"} | TYPING, {"common"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
@@ -44,7 +44,7 @@ ROOMS = {
     "data.sets": (DATA, {"common", "process", "networks", "data", "data.decoding", "data.cache"}),
     "data.stream": (DATA | LIGHTNING, {"common", "data"}),
     "metrics": (
-        {"torch", "torchmetrics", "torch_fidelity", "numpy"},
+        {"torch", "torchvision", "torchmetrics", "torch_fidelity", "numpy"},
         {"common", "process", "storage", "media", "data", "data.cache", "perceptual"},
     ),
     "engine": ({"torch"} | LIGHTNING, {"common"}),
@@ -105,7 +105,7 @@ ONLY = {
     "torchmetrics": {"metrics/"},
     "torch_fidelity": {"metrics/"},
     "matplotlib": {"reports/curves.py", "reports/axes.py"},
-    "torchvision": {"data/", "media/grids.py"},
+    "torchvision": {"data/", "media/grids.py", "perceptual/vgg19.py", "metrics/lpips.py"},
 }  # fmt: skip
 
 # Imported before torch is, so that --help and a wrong option answer at once.

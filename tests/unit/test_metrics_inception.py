@@ -14,7 +14,6 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from torchmetrics.image.fid import NoTrainInceptionV3
 
 from gan_lab.common.errors import WeightsError
-from gan_lab.metrics import inception_weights
 from gan_lab.metrics.fid import Fid
 from gan_lab.metrics.inception import FEATURES, InceptionFeatures
 from gan_lab.metrics.inception_weights import (
@@ -23,6 +22,7 @@ from gan_lab.metrics.inception_weights import (
     find_weights,
 )
 from gan_lab.metrics.resize import tf_bilinear
+from gan_lab.storage.weights import SILENCE_SECONDS
 
 PARTIAL_FILE = "inception-2015-12-05-to-Mixed_6e.pth"
 
@@ -135,7 +135,7 @@ def test_waiting_for_a_download_ends(monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with pytest.raises(WeightsError):
         find_weights(None)
-    assert seen == [inception_weights.SILENCE_SECONDS]
+    assert seen == [SILENCE_SECONDS]
     assert socket.getdefaulttimeout() is None
 
 
