@@ -35,6 +35,12 @@ for ignored in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_DFL)
 
 
+def now_and_slow(values, now):
+    """Values of a parameter, those of `now` in every suite and the others in the slow one."""
+    rows = [(one, one if isinstance(one, tuple) else (one,)) for one in values]
+    return [pytest.param(*row, marks=() if one in now else pytest.mark.slow) for one, row in rows]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory):
     """Caches of data and statistics live in the test session, not in the user's folder."""

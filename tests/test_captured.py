@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from gan_lab.engine.runner import WARM_UPS, difference
-from tests.conftest import batches, play_rounds, weights
+from tests.conftest import batches, now_and_slow, play_rounds, weights
 from tests.contracts.walk import MODELS, PENALTIES, built
 from tests.tape import Tape
 
@@ -68,9 +68,7 @@ OWN = ("dcgan", "wgan_gp", "infogan", "biggan", "stylegan2", "progressive", "unr
 NOW = {*OWN, *MODELS[::3]}
 
 
-@pytest.mark.parametrize(
-    "model", [m if m in NOW else pytest.param(m, marks=pytest.mark.slow) for m in MODELS]
-)
+@pytest.mark.parametrize("model", now_and_slow(MODELS, NOW))
 def test_every_model_is_captured(model):
     # On a CPU RMSprop reads a rate that is a tensor; on a GPU it is capturable.
     schedules = () if model == "wgan" else SCHEDULES

@@ -10,12 +10,13 @@ import sys
 
 import pytest
 
+from tests.conftest import now_and_slow
 from tests.test_wandb import curves, records
 
 TINY = ["debug=tiny", "model=dcgan", "metrics=none", "logger=[wandb,csv,tensorboard]"]
 
 
-@pytest.mark.parametrize("variable", ["LOCAL_RANK", "RANK", "SLURM_PROCID"])
+@pytest.mark.parametrize("variable", now_and_slow(["LOCAL_RANK", "RANK", "SLURM_PROCID"], ["RANK"]))
 def test_every_tracker_has_every_record(variable, tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     done = subprocess.run(

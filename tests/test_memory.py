@@ -43,6 +43,7 @@ def test_ten_thousand_rounds_hold_no_more_than_a_thousand():
     assert growth(1000, 10_000) < NOISE
 
 
+@pytest.mark.slow
 def test_a_mapped_set_of_ten_times_the_images_takes_no_more_memory(tmp_path):
     def held(count):
         path = tmp_path / f"{count}.npy"

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 
 import pytest
 
 from gan_lab.storage.checkpoint import load_checkpoint
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, now_and_slow
 
 ROUNDS = 3
 COMMAND = [
@@ -74,8 +75,9 @@ def nothing_is_owed(folder):
     assert (folder / "curves.png").is_file()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("name", CODES)
+@pytest.mark.parametrize(
+    ("name", "moment"), now_and_slow(product(CODES, MOMENTS), [("SIGKILL", "last"), ("SIGTERM", "first")])
+)  # fmt: skip
 def test_an_evaluation_that_was_cut_off_is_made_when_the_run_goes_on(name, moment, tmp_path):
     folder = tmp_path / "run"
     under_way, known = MOMENTS[moment]
@@ -97,7 +99,7 @@ def test_an_evaluation_that_was_cut_off_is_made_when_the_run_goes_on(name, momen
         assert "nothing to train. Raise" not in said
 
 
-@pytest.mark.parametrize("rounds", [0, 1])
+@pytest.mark.parametrize("rounds", now_and_slow([0, 1], [0]))
 def test_an_early_kill_leaves_one_record_of_the_start(rounds, tmp_path):
     folder = tmp_path / "run"
     process = started(folder, "metrics.num_samples=64", "max_rounds=1000000")

@@ -18,7 +18,15 @@ from gan_lab.penalties.gradient import R1  # noqa: F401 - the games name it
 from gan_lab.process import progress
 from gan_lab.process.ranks import WORKER, Ranks, first_node, ranks_of, said_to_worker
 from gan_lab.run.together import free_port
-from tests.conftest import REPOSITORY, batches, dcgan, gradients_of, play_rounds, wgan_gp  # noqa: F401
+from tests.conftest import (  # noqa: F401
+    REPOSITORY,
+    batches,
+    dcgan,
+    gradients_of,
+    now_and_slow,
+    play_rounds,
+    wgan_gp,
+)
 from tests.contracts.walk import built  # noqa: F401
 from tests.test_signals import PHASES, iteration, reach, started, state
 
@@ -57,7 +65,7 @@ GAMES = {
 }
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("game", now_and_slow(GAMES, ["wgan_gp", "began"]))
 def test_two_ranks_compute_the_numbers_of_one_process(tmp_path, game):
     """Weights and what is logged, to rounding: latents and mixing weights are drawn once, for the whole batch."""
     port = free_port()

@@ -18,6 +18,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.storage.checkpoint import load_checkpoint
 from gan_lab.train import compose, main, train
 from scripts.checks.states import leaves, same
+from tests.conftest import now_and_slow
 
 SMALL = [
     "logger=none", "generator.width=8", "discriminator.width=8", "data.batch_size=16", "samples.num=4",
@@ -57,7 +58,7 @@ def records(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", now_and_slow(MODELS, ["dcgan", "wgan_gp", "biggan", "stylegan2"]))
 def test_n_and_resume_and_n_are_2n(tmp_path, name):
     command = [*MODELS[name], *SMALL, "metrics.every_kimg=0.05"]
     assert main([*command, "max_rounds=14", f"hydra.run.dir={tmp_path}/straight"]) == 0

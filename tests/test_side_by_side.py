@@ -39,6 +39,7 @@ def stored(folder: Path) -> dict:
 @pytest.mark.skipif(
     not DEFAULT or DEFAULT < 2 or sys.platform != "linux", reason="needs Linux, two cores"
 )
+@pytest.mark.slow
 def test_a_run_beside_another_takes_its_share_and_a_resumed_one_tells_of_the_change(
     tmp_path, environment
 ):
@@ -89,6 +90,7 @@ def test_two_runs_that_start_together_take_half_each(tmp_path, environment):
 
 
 @pytest.mark.skipif(not DEFAULT or DEFAULT < 2, reason="needs two processors")
+@pytest.mark.slow
 def test_jobs_of_a_parallel_sweep_share_the_processors(tmp_path, environment):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     given = [

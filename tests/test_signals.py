@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, now_and_slow
 from tests.test_terminals import lines_of, on_a_terminal
 
 CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 128 + signal.SIGUSR1}
@@ -75,11 +76,13 @@ def state(folder):
     return json.loads((folder / "status.json").read_text())
 
 
-CASES = [
-    pytest.param(name, phase, marks=[] if name == "SIGTERM" or phase == "training" else pytest.mark.slow)
-    for name in CODES
-    for phase in PHASES
-]  # fmt: skip
+NOW = {
+    ("SIGTERM", "import"),
+    ("SIGTERM", "first evaluation"),
+    ("SIGINT", "training"),
+    ("SIGHUP", "training"),
+}
+CASES = now_and_slow(product(CODES, PHASES), NOW)
 
 
 @pytest.mark.parametrize(("name", "phase"), CASES)

@@ -15,7 +15,7 @@ import time
 import pytest
 from PIL import Image
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, now_and_slow
 
 ROUNDS = 60
 COMMAND = [
@@ -65,7 +65,7 @@ def lines_of(descriptor, count):
     return said
 
 
-@pytest.mark.parametrize("where", ["stderr", "both"])
+@pytest.mark.parametrize("where", now_and_slow(["stderr", "both"], ["stderr"]))
 def test_a_reader_that_leaves_after_two_lines(tmp_path, where):
     """As `2>&1 | head -2` does."""
     reading, writing = os.pipe()
@@ -77,7 +77,7 @@ def test_a_reader_that_leaves_after_two_lines(tmp_path, where):
     finished(tmp_path, process)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+@pytest.mark.parametrize("kind", now_and_slow(["pipe", "terminal"], ["terminal"]))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fills the pipe through /proc")
 def test_nobody_reads(tmp_path, kind):
     """A full pipe, and the terminal of a connection that is frozen."""
@@ -116,6 +116,7 @@ def test_a_closed_terminal_under_nohup(tmp_path):
     finished(tmp_path, process)
 
 
+@pytest.mark.slow
 def test_no_terminal_from_the_start(tmp_path):
     """As a shell's `>&- 2>&-`: files that the run opens must not be taken for its output."""
     shell = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-']

@@ -294,6 +294,7 @@ def wait_for_rounds(process, run):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_signals_end_a_run_with_their_exit_codes(tmp_path):
     """A round is finished and saved, and schedulers and sweeps see that the job did not end by itself."""
     cases = {

@@ -285,6 +285,7 @@ def test_folders_of_the_system_in_archives(tmp_path, slash, name):
 # --- the command
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_without_what_cannot_be_read(photos, tmp_path):
     """A link loop, a folder of a file server and a picture above the limit, in one real run."""
     (photos / "loop.png").symlink_to("loop.png")

@@ -182,6 +182,7 @@ def test_names_that_leave_their_archive_are_left_out_and_nothing_is_written(tmp_
     assert not Path("/abs").exists()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_taken_as_what(tmp_path):
     """In a real run, twice: the second finds the cache."""
     folder = tree(tmp_path / "photos [1] é", "Train", "Test", stray=["cover.png"])
