@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from class_maps import convert
 from families import quoted
 from PIL import Image
 from variants import CPU, is_finished, train
@@ -57,6 +59,13 @@ SUPERRES = [
     "experiment=superres_small", "data.resolution=128", "data.batch_size=8", "model.pixel_kimg=6",
     "samples.every_kimg=6",
 ]  # fmt: skip
+LABELS = "labels"  # made of pairs/, whose masks are colours: see scripts/class_maps.py
+OF_LABELS = ["data.classes=19", "data.resolution=64", "data.batch_size=8", "samples.num=24"]
+SEGMENTATION = ["model=segmentation", *OF_LABELS, "generator.width=24", "samples.every_kimg=5"]
+SPADE = [
+    "model=spade", *OF_LABELS, "generator.width=8", "generator.hidden=24", "discriminator.width=16",
+    "discriminator.layers=2", "samples.every_kimg=4",
+]  # fmt: skip
 RECIPES: Mapping[str, Recipe] = {
     "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 24),
     "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 8),
@@ -70,6 +79,9 @@ RECIPES: Mapping[str, Recipe] = {
     "strokes": Recipe("filling", FACES, ["experiment=inpaint_small"], 10),
     "boxes": Recipe("filling", FACES, ["experiment=inpaint_small", "degrade.holes.shape=box"], 10),
     "colour": Recipe("colour", FACES, ["experiment=colour_small"], 10),
+    "spade": Recipe("pairs", LABELS, SPADE, 8),
+    "segmentation": Recipe("classes", LABELS, SEGMENTATION, 10),
+    "segmentation-alone": Recipe("classes", LABELS, [*SEGMENTATION, "model.adversarial=0"], 10),
 }  # fmt: skip
 
 
@@ -134,6 +146,7 @@ OTHERS = {
     "source": "the source itself",
     "mean_image": "the mean image",
     "known_mean": "the mean of known pixels",
+    "likeliest_class": "the likeliest class everywhere",
 }
 
 
@@ -183,8 +196,17 @@ def of_kinds(row: Row) -> tuple[list[str], list[list[str]]]:
     return ["distance", "of the sources", *times], lines
 
 
+def of_classes(row: Row) -> tuple[list[str], list[list[str]]]:
+    """Heads and lines of a run that tells classes of pixels."""
+    measures = {"miou": ".3f", "pixel_accuracy": ".3f"}
+    heads, lines = ["answer", *measures], answers(row, measures, OTHERS)
+    lines[0][0] = "the segmenter"
+    return heads, lines
+
+
 TABLES = {
     "pairs": of_pairs, "unpaired": of_kinds, "superres": of_phases, "filling": of_holes, "colour": of_pairs,
+    "classes": of_classes,
 }  # fmt: skip
 
 
@@ -220,6 +242,18 @@ def write(rows: list[dict[str, Any]], out: Path) -> None:
     page.write_text(text)
 
 
+def root_of(recipe: Recipe, root: Path, runs: Path) -> Path:
+    """Where a recipe's data lies: class maps are made beside the runs, once."""
+    if recipe.data != LABELS:
+        return root
+    made, part = runs / LABELS, runs / f"{LABELS}.part"
+    if not made.exists():
+        shutil.rmtree(part, ignore_errors=True)  # of a start that was ended
+        convert(root / "pairs", part, half="right")
+        part.rename(made)
+    return runs
+
+
 def main() -> None:
     """Train what is not there, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -232,7 +266,7 @@ def main() -> None:
     for name in given.only:
         folder = given.runs / name
         if not is_finished(folder):
-            train(RECIPES[name].command(given.root), folder)
+            train(RECIPES[name].command(root_of(RECIPES[name], given.root, given.runs)), folder)
         rows.append(row_of(name, folder))
         save_picture(folder, given.out / "images" / f"translations-{name}.png")
         write(rows, given.out)

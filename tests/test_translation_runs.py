@@ -60,6 +60,7 @@ RECIPES = {
     "facades": ("pairs", ()),
     "maps": ("pairs", ()),
     "edges2shoes": ("pairs", ()),
+    "cityscapes": ("labels", ("discriminator.layers=2", "generator.hidden=8")),
     "horse2zebra": ("unpaired", NARROW),
     "div2k_x4": ("photos", ("generator.blocks=1", "discriminator.layers=1", "data.holdout=0")),
 }
@@ -72,6 +73,13 @@ def save_noise(folder, count, size, draw):
         Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
+def save_maps(folder, count, draw):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        classes = draw.integers(0, 19, (32, 48), dtype=np.uint8)
+        Image.fromarray(classes).save(folder / f"{number}.png")
+
+
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory):
     """Pictures of pairs, and folders of two kinds of images, of different numbers."""
@@ -81,6 +89,8 @@ def roots(tmp_path_factory):
         save_noise(place / "unpaired" / f"{split}A", count, (32, 32), draw)
         save_noise(place / "unpaired" / f"{split}B", count + 2, (32, 32), draw)
         save_noise(place / "photos" / split, count, (32, 32), draw)
+        save_noise(place / "labels" / f"{split}_img", count, (48, 32), draw)
+        save_maps(place / "labels" / f"{split}_label", count, draw)
     return place
 
 
