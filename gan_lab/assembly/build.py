@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from gan_lab.assembly.kinds import KINDS, Kind, annotated, kind_of
+from gan_lab.assembly.normalised import normalise_part, refuse_other_networks
 from gan_lab.assembly.parts import Leftovers, build_part, constructor_options, load_target
 from gan_lab.assembly.sizes import refuse_too_many
 from gan_lab.common.errors import ConfigError, nearest
@@ -249,9 +250,11 @@ class _Builder:
             kind = annotated(kind_of(name), wanted[name])
             own = context.new_child(factory.facts_for(name, model, facts))
             parts[name] = self.part(name, node, own, kind=kind)
+            normalise_part(self.config, name, parts[name])
             offered |= getattr(parts[name], "offers", {})
             if name == "latent":
                 offered["latent_dim"] = parts[name].dim
+        refuse_other_networks(self.config, parts)
         game: AdversarialModule = self.part("model", model, ChainMap(parts, offered, facts))  # type: ignore[arg-type]
         in_range("model.n_critic", min(game.n_critic.ends()), low=1)
         game.options = self.training_options(game)

@@ -61,6 +61,7 @@ FIELDS: dict[str, Field] = {
     "ema.rampup": Field(float, low=0),
     "checkpoint.every_kimg": Field(float, low=0),
     "checkpoint.keep": Field(int, low=0),
+    "normalise": Field(Mapping | None),
     "labels.law": Field(str, choices=("data", "uniform")),
     "checkpoint.monitor": Field(str | None),
     **METRICS,

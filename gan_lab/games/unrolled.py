@@ -65,8 +65,8 @@ class Unrolled(GAN):
         self.unroll, self.rate = unroll, rate
         if any(parametrize.is_parametrized(module) for module in self.discriminator.modules()):
             raise ConfigError(
-                "discriminator: weights with spectral norm cannot be unrolled; choose another, such as "
-                "discriminator=dcgan."
+                "discriminator: weights that are normalised, as by spectral norm, cannot be unrolled; choose another, "
+                "such as discriminator=dcgan."
             )
 
     def _generator_loss(self, play: ImagePlay) -> Tensor:

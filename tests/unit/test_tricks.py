@@ -169,5 +169,5 @@ def test_recorded_steps_do_the_same(options: list[str]) -> None:
 
 
 def test_weights_that_are_functions_cannot_be_unrolled() -> None:
-    with pytest.raises(ConfigError, match=r"spectral norm cannot be unrolled"):
+    with pytest.raises(ConfigError, match=r"spectral norm, cannot be unrolled"):
         built("model=unrolled_gan", "discriminator.spectral_norm=true")

@@ -1,9 +1,13 @@
-"""Spectral normalisation of a whole network."""
+"""Weights of a whole network that are divided by their size: spectral and weight normalisation."""
 
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.nn.utils.parametrize import is_parametrized
+
+from gan_lab.common.errors import ConfigError
+from gan_lab.common.ranges import one_of
 
 
 def normalise_spectrally(network: nn.Module) -> None:
@@ -13,6 +17,49 @@ def normalise_spectrally(network: nn.Module) -> None:
     each time the weight is computed; the engine computes it once per step. A convolution's weight is the matrix
     (outputs, inputs * height * width), section 2.1.
     """
-    for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            spectral_norm(module)
+    for layer in weighted(network):
+        spectral_norm(layer)
+
+
+def normalise_lengths(network: nn.Module) -> None:
+    """Make every such weight a direction and a length for each output: arXiv:1602.07868, eq. 2.
+
+    The lengths begin as those that were drawn, so that the network is at first what it was.
+    """
+    for layer in weighted(network):
+        # A transposed convolution's outputs are the second dimension of its weight.
+        weight_norm(layer, dim=1 if isinstance(layer, nn.ConvTranspose2d) else 0)
+
+
+HOW = {"spectral": normalise_spectrally, "weight": normalise_lengths}
+
+
+def normalise(name: str, network: nn.Module, how: str) -> None:
+    """Normalise the weights of any network.
+
+    Args:
+        name: of the network in the configuration.
+        network: that has no such weights yet.
+        how: "spectral" or "weight".
+
+    Raises:
+        ConfigError: if there is no such way, or the network has normalised weights of its own, or weights of 0.
+    """
+    one_of(f"normalise.{name}", how, list(HOW))
+    if any(is_parametrized(layer) for layer in network.modules()):
+        raise ConfigError(
+            f"normalise.{name}={how}: this network's weights are normalised already; set {name}.spectral_norm=false, "
+            "or leave it as it is."
+        )
+    if any(not bool(layer.weight.any()) for layer in weighted(network)):
+        raise ConfigError(
+            f"normalise.{name}={how}: some weights of this network begin at 0, and have no size to be divided by; "
+            "leave it as it is."
+        )
+    HOW[how](network)
+
+
+def weighted(network: nn.Module) -> list[nn.Module]:
+    """All convolutions and linear layers of a network."""
+    kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+    return [layer for layer in network.modules() if isinstance(layer, kinds)]

@@ -1,0 +1,49 @@
+"""Networks whose weights are normalised because the run asks for it, whatever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from gan_lab.common.errors import ConfigError, nearest
+from gan_lab.engine.randomness import seed_of
+from gan_lab.networks.layers.spectral import normalise, weighted
+
+
+def normalise_part(config: Mapping[str, Any], name: str, part: Any) -> None:
+    """Normalise the weights of a network, if `normalise` names it.
+
+    Args:
+        config: of the run; older ones have no such option.
+        name: of the part.
+        part: a network, or something else, which is left as it is.
+
+    Raises:
+        ConfigError: if that cannot be done.
+    """
+    how = (config.get("normalise") or {}).get(name)
+    if how is None or not isinstance(part, nn.Module):
+        return
+    # The first estimate of the largest singular value is drawn, and must not move what others draw.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(config["seed"], "normalise", name))
+        normalise(name, part, how)
+
+
+def refuse_other_networks(config: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+    """Refuse names of `normalise` that are no networks of the model.
+
+    Raises:
+        ConfigError: at the first.
+    """
+    modules = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    networks = [name for name, module in modules.items() if weighted(module)]
+    for name in config.get("normalise") or {}:
+        if name not in networks:
+            raise ConfigError(
+                f"normalise.{name}: no network of this model is called {name}; it has {', '.join(networks)}"
+                f"{nearest(name, networks) or '.'}"
+            )
