@@ -9,6 +9,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import one_of
 
+Weighted = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+
 
 def normalise_spectrally(network: nn.Module) -> None:
     """Divide every convolution's and linear layer's weight by an estimate of its largest singular value.
@@ -59,7 +61,6 @@ def normalise(name: str, network: nn.Module, how: str) -> None:
     HOW[how](network)
 
 
-def weighted(network: nn.Module) -> list[nn.Module]:
+def weighted(network: nn.Module) -> list[Weighted]:
     """All convolutions and linear layers of a network."""
-    kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
-    return [layer for layer in network.modules() if isinstance(layer, kinds)]
+    return [layer for layer in network.modules() if isinstance(layer, Weighted)]
