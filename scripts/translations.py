@@ -141,7 +141,7 @@ def answers(row: Row, measures: Mapping[str, str], others: Mapping[str, str]) ->
 
 
 PIXELS = {"l1": ".4f", "psnr": ".2f", "ssim": ".3f", "perceptual": ".4f"}
-REGION = {"region_l1": ".4f", "region_psnr": ".2f"}
+REGION = {"region_l1": ".4f", "region_psnr": ".2f", "region_perceptual": ".4f"}
 OTHERS = {
     "source": "the source itself",
     "mean_image": "the mean image",
@@ -157,7 +157,7 @@ def of_pairs(row: Row) -> tuple[list[str], list[list[str]]]:
 
 def of_holes(row: Row) -> tuple[list[str], list[list[str]]]:
     """Heads and lines of a run that fills holes."""
-    keys = {**REGION, **PIXELS}
+    keys = {**REGION, "ssim": PIXELS["ssim"]}
     return ["answer", *keys], answers(row, keys, OTHERS)
 
 

@@ -47,7 +47,7 @@ BESIDE = {  # values that a model's metric has beside
     "pix2pix": {"metric/psnr", "metric/ssim", "metric/ms_ssim", "metric/perceptual"},
     "cyclegan": {"metric/translation_a", "metric/translation_b", "metric/cycle"},
     "cut": set(),
-    "inpainting": {"metric/region_psnr"},
+    "inpainting": {"metric/region_psnr", "metric/region_perceptual"},
 }
 METRICS = {"pix2pix": "paired", "inpainting": "region"}
 # Of the held-out split: the folder of the column that a run's grids show.

@@ -16,8 +16,10 @@ from gan_lab.degrade.colour import WIDEST, Grey
 from gan_lab.degrade.holes import Holes
 from gan_lab.degrade.lab import from_lab, to_lab
 from gan_lab.degrade.strokes import PER_PIECE, PER_STROKE, THINNEST, TURN, brushed
-from gan_lab.metrics.region import inside_of
+from gan_lab.metrics.region import Region, inside_of
+from gan_lab.metrics.views import Fakes
 from gan_lab.networks.translation.gated import Enlarged, GatedConvolution, GatedGenerator
+from gan_lab.perceptual.distance import PerceptualDistance
 from tests.contracts.walk import built
 from tests.unit.test_translation import Drawn, noise
 
@@ -210,3 +212,26 @@ def test_the_distance_inside_counts_the_pixels_of_the_hole_alone() -> None:
             10 * math.log10(1 / (difference**2).mean()), rel=1e-5
         )
     assert F.l1_loss(made, true) != found[0, 0]
+
+
+def test_features_are_those_of_the_image_with_its_holes_filled() -> None:
+    torch.manual_seed(0)
+    true = (torch.rand(2, 3, 16, 16) * 255).round()
+    inside = torch.zeros(2, 1, 16, 16)
+    inside[:, :, 4:9, 3:12] = 1
+    metric = Region()
+    metric.distance, metric.protocol = PerceptualDistance(), {}
+    metric.reset()
+    made = noise(2, 3, 16, 16)
+    metric.add(Fakes(made, None, None, {"images": true.byte()}, lambda view: inside * 2 - 1))
+    found = metric.compute()["metric/region_perceptual"]
+    stored = ((made + 1) * 127.5).round() / 127.5 - 1
+    filled = torch.where(inside > 0, stored, true / 127.5 - 1)
+    wanted = metric.distance(filled, true / 127.5 - 1).mean()
+    assert found == pytest.approx(float(wanted), rel=1e-4)
+    known = (1 - inside).expand_as(true)
+    plain = (true * known).sum(dim=(2, 3), keepdim=True) / known.sum(dim=(2, 3), keepdim=True)
+    filled = torch.where(inside > 0, plain, true) / 127.5 - 1
+    wanted = metric.distance(filled, true / 127.5 - 1).mean()
+    of_mean = metric.protocol["region_perceptual_of_the_known_mean"]
+    assert of_mean == pytest.approx(float(wanted), rel=1e-4)
