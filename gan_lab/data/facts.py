@@ -13,20 +13,28 @@ class Facts(Mapping[str, Any]):
         known: by name.
         later: by name what finds a fact, such as the classes of a folder, which must be listed for them; what it
             finds to be empty the data does not have.
+        untold: by name the error that says why a fact of the data cannot be told yet; who asks for it gets it.
     """
 
     def __init__(
-        self, known: Mapping[str, Any], later: Mapping[str, Callable[[], Any]] | None = None
+        self,
+        known: Mapping[str, Any],
+        later: Mapping[str, Callable[[], Any]] | None = None,
+        untold: Mapping[str, Exception] | None = None,
     ) -> None:
         self.known = dict(known)
         self.later = dict(later or {})
+        self.untold = dict(untold or {})
 
     def __getitem__(self, name: str) -> Any:
         """A fact.
 
         Raises:
             KeyError: where the data lacks it.
+            Exception: the one that says why it cannot be told yet.
         """
+        if name in self.untold:
+            raise self.untold[name]
         if name not in self.known:
             self.known[name] = self.later[name]()
         found = self.known[name]

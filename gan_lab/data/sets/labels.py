@@ -21,6 +21,10 @@ from gan_lab.data.sets.partners import Wanted, find_partners, load_partners, pla
 from gan_lab.data.sets.photos import Photos
 from gan_lab.data.sets.unpaired import root_of
 
+NOT_SET = (
+    "data=labels: data.classes is not set; give the number of classes in the maps, or their names."
+)
+
 
 @dataclass(kw_only=True, eq=False)
 class Labels(Photos):
@@ -78,21 +82,13 @@ class Labels(Photos):
             "channels": self.channels,
             "columns": ("images", "partner"),
         }
-        if self.classes is not None:
-            known["classes"] = _names(self.classes)
-        return Facts(known, dict.fromkeys(("map_classes", "source_channels"), self._count))
-
-    def _count(self) -> int:
-        """The number of classes.
-
-        Raises:
-            ConfigError: if it is not set.
-        """
         if self.classes is None:
-            raise ConfigError(
-                f"data={self.name}: data.classes is not set; give the number of classes in the maps, or their names."
-            )
-        return len(_names(self.classes))
+            why = ConfigError(NOT_SET)
+            return Facts(known, untold={"map_classes": why, "source_channels": why})
+        names = _names(self.classes)
+        return Facts(
+            known | {"classes": names, "map_classes": len(names), "source_channels": len(names)}
+        )
 
     def load(self, split: str) -> ImageSet:
         """Read a split, from the cache after the first time.
@@ -102,7 +98,9 @@ class Labels(Photos):
             DataError: if a folder is missing, a file has no partner or is bad.
         """
         check_split(self.name, split, self.splits)
-        rules = MapRules(self._count(), self.unlabelled)
+        if self.classes is None:
+            raise ConfigError(NOT_SET)
+        rules = MapRules(len(_names(self.classes)), self.unlabelled)
         holds = "folders train_img/ and train_label/ of photographs and of their class maps"
         root = root_of(self.name, self.root, holds)
         photographs = self.cropped(self.crop)
