@@ -29,7 +29,8 @@ ROOMS = {
     "media": ({"torch", "torchvision", "PIL", "av"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
     "perceptual": ({"torch", "torchvision"} | TYPING, {"common", "process", "storage"}),
-    "networks": ({"torch"} | TYPING, {"common"}),
+    # A discriminator may judge the features of a frozen network.
+    "networks": ({"torch"} | TYPING, {"common", "perceptual"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),
     "auxiliary": ({"torch"} | TYPING, {"common", "perceptual"}),
