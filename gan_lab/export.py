@@ -24,6 +24,8 @@ from gan_lab.config.groups import CONF
 from gan_lab.config.schema import Field
 from gan_lab.process.progress import loading, phase
 
+FOR_MODELS = ("ask",)
+
 OPTIONS = {
     "run": Field(str),
     "checkpoint": Field(str),
@@ -40,7 +42,7 @@ OPTIONS = {
 @around_hydra
 def job(config: DictConfig) -> None:
     """Write, check, and say where the file is and what it takes."""
-    options = plain_options(config, OPTIONS)
+    options = plain_options(config, OPTIONS, groups=FOR_MODELS)
     out, words = export_generator(options)
     logging.getLogger("gan_lab.export").info(words)
     sys.stdout.write(f"{out}\n")
@@ -74,8 +76,9 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
         raise ConfigError(
             f"out={out}: a file is there already; choose another name, or set overwrite=true."
         )
-    direction = options["direction"]
-    generator = model.generator if direction is None else model.translation(direction=direction)
+    asked = {"direction": options["direction"], **options.get("ask", {})}
+    asked = {name: answer for name, answer in asked.items() if answer is not None}
+    generator = model.translation(**asked) if asked else model.generator
     with phase("Writing and checking the file"):
         difference = export(generator, out, format=options["format"])
     words = (
@@ -88,6 +91,8 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    roots = tuple(f"{group}." for group in FOR_MODELS)
+    given = [f"+{one}" if one.startswith(roots) else one for one in given]
     return run_command("gan_lab.export", job, given)
 
 

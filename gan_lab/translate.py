@@ -34,6 +34,7 @@ OPTIONS = {
     "input": Field(str | None),
     "out": Field(str | None),
     "target": Field(str | None),
+    "style": Field(str | None),
     "direction": Field(str | None),
     "side": Field(int | None, low=1),
     "tile": Field(int | None, low=1),
@@ -70,6 +71,7 @@ def translate(options: Mapping[str, Any]) -> list[str]:
     with loading():
         from gan_lab.generation.pretrained import load
         from gan_lab.media.videos import VIDEOS
+        from gan_lab.translating.given import take_style
         from gan_lab.translating.task import translate_images, translate_video
 
     film = given.suffix.lower() in VIDEOS
@@ -79,6 +81,8 @@ def translate(options: Mapping[str, Any]) -> list[str]:
     )  # fmt: skip
     how = {key: options[key] for key in ("direction", "tile", "overlap")} | options["ask"]
     translator = model.translator(**how)
+    if options.get("style") is not None:
+        take_style(model.game, user_path(options["style"], "style"))
     out, single = _target(options, given, model, film=film)
     target = None if options["target"] is None else user_path(options["target"], "target")
     told = {**options, "out": out, "single": single, "target": target}

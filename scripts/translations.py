@@ -75,6 +75,7 @@ RECIPES: Mapping[str, Recipe] = {
         "unpaired", "unpaired",
         ["experiment=cut_small", "model.identity=0", "model.nce=10", "model.flip_equivariance=true"], 6,
     ),
+    "style": Recipe("unpaired", "unpaired", ["experiment=style_small"], 10),
     "superres": Recipe("superres", FACES, SUPERRES, 12),
     "strokes": Recipe("filling", FACES, ["experiment=inpaint_small"], 10),
     "boxes": Recipe("filling", FACES, ["experiment=inpaint_small", "degrade.holes.shape=box"], 10),

@@ -23,8 +23,11 @@ FACTS_OF_DATA = {
     "feature_dim": "{}: reads features, and this discriminator offers none; choose discriminator=dcgan or another.",
     "local_dim": "{}: reads features of places, and this discriminator offers none; choose discriminator=dcgan or "
     "discriminator=resnet.",
+    "encoded_channels": "{}: decodes what an encoder sees, and this model has none that shows it; choose model=style "
+    "with encoder=perceptual.",
     "layer_count": "{}: reads the layers of a discriminator, and this one shows none; choose discriminator=patch.",
     "judges_pixels": "{}: reads logits of pixels, and this discriminator has none; choose discriminator=unet.",
+    "latent_dim": "{}: is for latents, and this model has none, since it makes images of images; choose another.",
     "codes": "{}: reads codes, and these latents have none; choose model=infogan, or latents with codes.",
     "resolution": "{}: needs images, and this data has none; choose data=mnist or a folder of images.",
 }

@@ -16,7 +16,7 @@ from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Step, Term
 from gan_lab.games.gan import GAN
-from gan_lab.games.images import ImagePlay, takes_labels
+from gan_lab.games.images import ImagePlay, check_encoder, takes_labels
 from gan_lab.games.paired import Kept, NoLatents
 from gan_lab.games.translation import Translation
 from gan_lab.games.views import viewed
@@ -103,6 +103,7 @@ class Adaptation(Translation, GAN):
                 raise ConfigError(
                     f"{name}: takes labels, and the targets of this model have none; set {name}.labels=none."
                 )
+        check_encoder("classifier", classifier)
         super().__init__(
             generator=generator, discriminator=discriminator, latent=NoLatents(), loss=loss,
             penalty=penalty, n_critic=n_critic,

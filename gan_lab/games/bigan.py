@@ -19,7 +19,7 @@ from gan_lab.engine.play import lazy
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.step import Term
 from gan_lab.games.gan import GAN
-from gan_lab.games.images import ImagePlay
+from gan_lab.games.images import ImagePlay, check_encoder
 from gan_lab.networks.output import DiscriminatorOutput
 
 KEPT = 32  # reals of the training split whose reconstructions a run's grids show
@@ -77,6 +77,7 @@ class BiGAN(GAN):
         channels: int,
         **parts: Any,
     ) -> None:
+        check_encoder("encoder", encoder)
         super().__init__(**parts)
         self.encoder = encoder
         shape = (KEPT, channels, resolution, resolution)

@@ -276,6 +276,18 @@ def check_source(discriminator: nn.Module, *, given: bool) -> None:
         )
 
 
+def check_encoder(name: str, encoder: nn.Module) -> None:
+    """Refuse an encoder that shows planes of images where a game wants numbers.
+
+    Raises:
+        ConfigError: saying which would do.
+    """
+    if getattr(encoder, "shows_planes", False):
+        raise ConfigError(
+            f"{name}: shows planes, and this model wants numbers of an image; choose another, such as dcgan."
+        )
+
+
 def _given(network: nn.Module, labels: Tensor) -> tuple[Tensor, ...]:
     return (labels,) if takes_labels(network) else ()
 

@@ -66,6 +66,16 @@ def convolution(inputs: int, outputs: int) -> list[nn.Module]:
     ]
 
 
+def channels_of(layer: str) -> int:
+    """Planes that a stage gives."""
+    return WIDTHS[STAGES.index(layer)]
+
+
+def halvings_of(layer: str) -> int:
+    """How often a stage's planes are halved."""
+    return STAGES.index(layer)
+
+
 def small_network() -> PerceptualNetwork:
     """The network with its trained weights."""
     raw = WEIGHTS.read_bytes()

@@ -36,7 +36,20 @@ PLACES = _places()
 
 def smallest(layers: Sequence[str]) -> int:
     """Pixels of a side, at least, that these layers can see: each block but the first halves it."""
-    return 1 << max(int(name[4]) - 1 for name in layers)
+    return 1 << max(map(halvings_of, layers))
+
+
+def channels_of(layer: str) -> int:
+    """Planes that a layer gives."""
+    widths = [entry for entry in cfgs["E"] if entry != "M"]
+    return int(
+        widths[[name for name in PLACES if name.startswith("conv")].index(f"conv{layer[4:]}")]
+    )
+
+
+def halvings_of(layer: str) -> int:
+    """How often a layer's planes are halved."""
+    return int(layer[4]) - 1
 
 
 class Vgg19(nn.Module):

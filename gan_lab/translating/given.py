@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.data.decoding.bad import BadImageError
 from gan_lab.data.decoding.decode import decode_with_alpha
 from gan_lab.data.decoding.maps import MapRules, decode_map
 from gan_lab.data.decoding.names import suffix_of
@@ -63,6 +65,32 @@ def listed(path: Path, option: str) -> Tree:
         tree.__exit__()
         raise ConfigError(f"{option}={path}: no image is there (jpg, png or webp).")
     return tree
+
+
+def take_style(game: Any, path: Path) -> None:
+    """Give a game the style of an image.
+
+    Args:
+        game: that translates.
+        path: of the image.
+
+    Raises:
+        ConfigError: if the game takes none, or there is no such image or more than one.
+    """
+    if not hasattr(game, "take_style"):
+        raise ConfigError(
+            f"style={path}: this run's model takes no style; leave it out, or train one that does by model=style."
+        )
+    with listed(path, "style") as tree:
+        if len(tree.entries) > 1:
+            raise ConfigError(
+                f"style={path}: there are {len(tree.entries)} images, and one is wanted; name a file."
+            )
+        try:
+            picture = read(tree, tree.entries[0], channels=game.given_channels)
+        except BadImageError as error:
+            raise ConfigError(f"style={path}: the image {error}.") from error
+    game.take_style(picture.images)
 
 
 def read(

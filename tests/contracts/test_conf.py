@@ -27,7 +27,16 @@ from tests.contracts.walk import composed, content, files, name_of
 
 # What build.py gives a constructor by name; never in YAML.
 CONTEXT = {
-    "generator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
+    "generator": {
+        "resolution",
+        "channels",
+        "latent_dim",
+        "label_dim",
+        "vocab_size",
+        "length",
+        "encoded_channels",
+        "encoded_halvings",
+    },
     "discriminator": {"resolution", "channels", "latent_dim", "label_dim", "vocab_size", "length"},
     "encoder": {"resolution", "channels", "latent_dim"},
     "auxiliary": {

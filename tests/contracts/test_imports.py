@@ -29,7 +29,7 @@ ROOMS = {
     "media": ({"torch", "torchvision", "PIL", "av"}, {"common", "storage"}),
     "latents": ({"torch"}, {"common"}),
     "perceptual": ({"torch", "torchvision"} | TYPING, {"common", "process", "storage"}),
-    # A discriminator may judge the features of a frozen network.
+    # A discriminator may judge the features of a frozen network, and a generator decode them.
     "networks": ({"torch"} | TYPING, {"common", "perceptual"}),
     "losses": ({"torch"} | TYPING, {"common"}),
     "penalties": ({"torch"} | TYPING, {"common"}),

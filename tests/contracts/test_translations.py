@@ -45,6 +45,7 @@ SMALL = {
         "data=cifar10", "generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=1",
         "model.n_critic=1",
     ),
+    "style": ("generator.width=4", "discriminator.width=4", "discriminator.layers=1"),
     "colorization": ("data=cifar10", "discriminator.layers=1", "generator.dropout=0"),
     "inpainting": (
         "data=cifar10",
@@ -63,6 +64,7 @@ ONCE = (
     ("pix2pix",),
     ("pix2pix", "data=cifar10", "degrade=[noise]"),
     ("cut", "model.nce=0", "model.identity=0"),
+    ("style",),
     ("cyclegan", "model.cycle=0", "model.identity=0", "model.pool=0"),
 )
 EACH = pytest.mark.parametrize("model", TRANSLATIONS)
@@ -111,7 +113,7 @@ class Table:
                 (),
                 {"values": torch.randint(256, shape, dtype=torch.uint8, generator=drawn)},
             )
-            for name in {*game.sources, *game.targets}
+            for name in {*game.reads, *game.sources, *game.targets}
         }
         for name, classes in getattr(game, "class_maps", {}).items():
             self.columns[name].values = class_maps(9, classes, drawn)
