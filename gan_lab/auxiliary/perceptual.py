@@ -57,7 +57,7 @@ class Perceptual(Auxiliary):
             ConfigError: if the images are too small for the layers.
             WeightsError: if there are no weights.
         """
-        self.distance.require(min(data.columns["images"].values.shape[2:]))
+        self.distance.seen.require(min(data.columns["images"].values.shape[2:]))
         self.distance.network.open()
 
     def generator(self, play: Play) -> Tensor:

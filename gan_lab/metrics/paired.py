@@ -150,7 +150,7 @@ class Paired(Pairwise):
     def open(self, reals: Reals) -> dict[str, Any]:
         """Open the perceptual network."""
         side = min(reals.images.images.shape[2:])
-        self.distance.require(side)
+        self.distance.seen.require(side)
         self.distance.to(reals.device)
         self.scales = scales_of(side)
         return {

@@ -41,6 +41,14 @@ class Seen(NamedTuple):
         deep = [name for name in self.layers if name != PIXELS]
         return vgg19.smallest(deep) if self.network == "vgg19" and deep else 8
 
+    def require(self, side: int) -> None:
+        """Raise ConfigError where images with so many pixels at their shorter side are too small."""
+        if side < self.smallest:
+            raise ConfigError(
+                f"layers={[*self.layers]}: see images of {self.smallest} pixels or more, and these have {side}; choose "
+                "earlier layers."
+            )
+
 
 def seen(
     network: str, layers: Sequence[str] | None = None, weights: Sequence[float] | None = None
@@ -136,14 +144,6 @@ class PerceptualDistance(nn.Module):
     def sha256(self) -> str:
         """Of the file of weights."""
         return str(self.network.open().sha256)
-
-    def require(self, side: int) -> None:
-        """Raise ConfigError where images with so many pixels at their shorter side are too small."""
-        if side < self.seen.smallest:
-            raise ConfigError(
-                f"layers={[*self.seen.layers]}: see images of {self.seen.smallest} pixels or more, and these have "
-                f"{side}; choose earlier layers."
-            )
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Maps of images (N, C, H, W) in [-1, 1], C 1 or 3, of each layer; in `unit` each place has length 1.

@@ -156,7 +156,7 @@ def test_what_is_wrong_ends_in_a_sentence(tmp_path: Path, file: Path) -> None:
         with pytest.raises(ConfigError, match=words):
             PerceptualDistance(**options)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="see images of 16 pixels or more, and these have 8"):
-        PerceptualDistance(network="vgg19").require(8)
+        PerceptualDistance(network="vgg19").seen.require(8)
     assert NETWORKS["small"][0] == "stage1"
 
 

@@ -125,12 +125,15 @@ def test_samples_have_the_style_and_the_strength_that_are_asked_for() -> None:
 
 
 def test_an_encoder_tells_its_decoder_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert FrozenEncoder().offers == {"encoded_channels": 32, "encoded_halvings": 1}
-    assert FrozenEncoder(layers=["stage4"]).offers == {
+    assert FrozenEncoder(resolution=32).offers == {"encoded_channels": 32, "encoded_halvings": 1}
+    assert FrozenEncoder(resolution=32, layers=["stage4"]).offers == {
         "encoded_channels": 128,
         "encoded_halvings": 3,
     }
-    assert FrozenEncoder(network="vgg19").offers == {"encoded_channels": 512, "encoded_halvings": 3}
+    assert FrozenEncoder(resolution=32, network="vgg19").offers == {
+        "encoded_channels": 512,
+        "encoded_halvings": 3,
+    }
     game = made("encoder.layers=[stage1,stage4]", "generator.width=8")
     assert game.sizes() == (1, 8)
     assert len(moments(game.encoder(drawn(1, 3, SIDE, SIDE))[0])) == 2

@@ -23,12 +23,13 @@ class FrozenEncoder(nn.Module):
     """The first layers of a network that tells what images show; they have no parameters of a game.
 
     Args:
+        resolution: side of the images.
         network: small, which ships with the package, or vgg19, whose weights are looked for.
         layers: whose planes are given, the deepest last; `pixels` are the images themselves; None takes the usual ones.
         network_weights: path of vgg19's file; None looks for it.
 
     Raises:
-        ConfigError: if there is no such network or layer.
+        ConfigError: if there is no such network or layer, or the images are too small for it.
         WeightsError: if the weights cannot be had, when the first image is seen.
     """
 
@@ -37,13 +38,16 @@ class FrozenEncoder(nn.Module):
     def __init__(
         self,
         *,
+        resolution: int,
         network: str = "small",
         layers: Sequence[str] | None = None,
         network_weights: str | None = None,
     ) -> None:
         super().__init__()
         one_of("network", network, tuple(NETWORKS))
-        self.layers = seen(network, USUAL[network] if layers is None else layers).layers
+        asked = seen(network, USUAL[network] if layers is None else layers)
+        asked.require(resolution)
+        self.layers = asked.layers
         one_of("layers", self.layers[-1], NETWORKS[network])  # pixels need no decoder
         self.channels_of = small.channels_of if network == "small" else vgg19.channels_of
         self.halvings_of = small.halvings_of if network == "small" else vgg19.halvings_of

@@ -8,7 +8,7 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 
 
-class StyleDecoder(nn.Module):
+class StyleTransferGenerator(nn.Module):
     """Mirrors the encoder: planes are doubled by repeating their nearest neighbours, with convolutions between.
 
     Borders are reflected. Nothing is normalised, since that would set every image to one style (section 5.1). The last
