@@ -48,7 +48,7 @@ def export(generator: Exportable, out: Path, *, format: str) -> float:
     found = []
 
     def check(path: Path) -> None:
-        found.append(largest_difference(generator, run(path)))
+        found.append(_checked(generator, run, path, format))
         if not found[0] <= TOLERANCE:
             raise GanLabError(
                 f"format={format}: images of the exported file differ from the generator's by up to {found[0]:.2g}, "
@@ -72,6 +72,26 @@ def require(format: str) -> None:
             f"format=onnx: the package {missing[0]} is not installed; install what is needed "
             "(pip install 'gan-lab[export]') or set format=torch."
         )
+
+
+def _checked(
+    generator: Exportable, open_file: Callable[[Path], Run], path: Path, format: str
+) -> float:
+    """The largest difference between a generator's images and those of its file.
+
+    Raises:
+        GanLabError: also where the file refuses what the generator takes: torch's exporter decides at the sizes of one
+            example, and a network that halves an image down to one place is not the same for it at larger ones.
+    """
+    try:
+        return largest_difference(generator, open_file(path))
+    except GanLabError:
+        raise
+    except Exception as error:  # torch's guards are assertions
+        raise GanLabError(
+            f"format={format}: the exported file refuses some sizes that the generator takes ({first_line(error)}), so "
+            "it was not kept; try the other format."
+        ) from error
 
 
 def largest_difference(generator: Exportable, run: Run) -> float:
