@@ -60,7 +60,7 @@ RECIPES = {
     "facades": ("pairs", ()),
     "maps": ("pairs", ()),
     "edges2shoes": ("pairs", ()),
-    "cityscapes": ("labels", ("discriminator.layers=2", "generator.hidden=8")),
+    "cityscapes": ("streets", ("discriminator.layers=2", "generator.hidden=8")),
     "horse2zebra": ("unpaired", NARROW),
     "div2k_x4": ("photos", ("generator.blocks=1", "discriminator.layers=1", "data.holdout=0")),
 }
@@ -73,11 +73,18 @@ def save_noise(folder, count, size, draw):
         Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
-def save_maps(folder, count, draw):
-    folder.mkdir(parents=True)
+def save_streets(root, split, count, draw):
+    """Cityscapes' folders and names; beside the maps of classes lie others, in colours."""
+    folders = [root / kind / split / "ulm" for kind in ("leftImg8bit", "gtFine")]
+    for folder in folders:
+        folder.mkdir(parents=True)
     for number in range(count):
-        classes = draw.integers(0, 19, (32, 48), dtype=np.uint8)
-        Image.fromarray(classes).save(folder / f"{number}.png")
+        name = f"ulm_{number:06}"
+        pixels = draw.integers(0, 256, (32, 64, 3), dtype=np.uint8)
+        classes = draw.integers(0, 19, (32, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(folders[0] / f"{name}_leftImg8bit.png")
+        Image.fromarray(classes).save(folders[1] / f"{name}_gtFine_labelTrainIds.png")
+        Image.fromarray(pixels).save(folders[1] / f"{name}_gtFine_color.png")
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +96,7 @@ def roots(tmp_path_factory):
         save_noise(place / "unpaired" / f"{split}A", count, (32, 32), draw)
         save_noise(place / "unpaired" / f"{split}B", count + 2, (32, 32), draw)
         save_noise(place / "photos" / split, count, (32, 32), draw)
-        save_noise(place / "labels" / f"{split}_img", count, (48, 32), draw)
-        save_maps(place / "labels" / f"{split}_label", count, draw)
+        save_streets(place / "streets", split if split == "train" else "val", count, draw)
     return place
 
 

@@ -39,7 +39,10 @@ class Labels(Photos):
         resolution: side of the images.
         classes: number of classes, or their names in order; must be set. Maps hold numbers from 0 on.
         images: the kind of the photographs' folder: "img" for train_img/ and test_img/, as pix2pixHD has them.
+        images_end: what their names end in before the suffix, where maps' names end otherwise: "_leftImg8bit" of
+            Cityscapes. It is cut off, and files that end otherwise are left out.
         maps: the kind of the maps' folder.
+        maps_end: likewise of the maps: "_gtFine_labelTrainIds".
         unlabelled: the number of pixels without a class; None where each has one.
         crop: what is done to what is not square: "center" | "fit" (white beside, unlabelled) | "none" (squeezed).
         flip: mirror half of the pairs.
@@ -53,7 +56,9 @@ class Labels(Photos):
 
     classes: int | tuple[str, ...] | None = None
     images: str = "img"
+    images_end: str = ""
     maps: str = "label"
+    maps_end: str = ""
     unlabelled: int | None = UNLABELLED
     crop: str = "none"
     jitter: float = 1.0
@@ -114,7 +119,8 @@ class Labels(Photos):
             maps=rules,
         )
         skip = self.on_error == "skip"
-        wanted = Wanted(f"data={self.name}", split, self.images, self.maps, "data.maps", skip)
+        ends = (self.images_end, self.maps_end)
+        wanted = Wanted(f"data={self.name}", split, self.images, self.maps, "data.maps", skip, ends)
         with scan(root, on_error=self.on_error) as tree:
             if not tree.entries:
                 raise DataError(f"data={self.name}: '{root}' holds no jpg, png or webp image.")

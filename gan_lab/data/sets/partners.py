@@ -41,6 +41,8 @@ class Wanted:
         partner: kind of their partners; None is the only other one.
         option: that names the partners' kind, for messages.
         skip: leave out what has no partner.
+        ends: what names of images and of their partners end in before the suffix: it is cut off, and files that end
+            otherwise are left out.
     """
 
     owner: str
@@ -49,6 +51,7 @@ class Wanted:
     partner: str | None
     option: str
     skip: bool
+    ends: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -129,11 +132,11 @@ def find_partners(tree: Tree, places: Sequence[Place], wanted: Wanted) -> Partne
     images = _kind(wanted.images, kinds, tree, wanted, "data.images")
     partner = _partner_kind(images, kinds, tree, wanted)
     found = {}
-    for kind in (images, partner):
+    for kind, end in zip((images, partner), wanted.ends, strict=True):
         chosen = [
-            (place.name, entry)
+            (place.name.removesuffix(end), entry)
             for place, entry in zip(places, tree.entries, strict=True)
-            if (place.split, place.kind) == (wanted.split, kind)
+            if (place.split, place.kind) == (wanted.split, kind) and place.name.endswith(end)
         ]
         _refuse_twice([name for name, _ in chosen], kind, wanted)
         found[kind] = dict(chosen)
