@@ -33,7 +33,7 @@ class Segmentation(Metric):
 
     key = "metric/miou"
     lower_is_better: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"pairs", "numbers"})
+    needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
 
     def __init__(self, *, every_kimg: float = 10, num_samples: int = 500) -> None:
         super().__init__(every_kimg=every_kimg, num_samples=num_samples)

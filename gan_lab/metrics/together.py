@@ -140,8 +140,10 @@ class Metrics:
                 f"data: this model makes its samples of {missing[0]}, and {self.rows.name} has none; choose data=pairs "
                 "or data=unpaired."
             )
-        if getattr(sample, "compared_with", ()):
+        compared = getattr(sample, "compared_with", ())
+        if compared:
             offered.add("pairs")
+            _refuse_images(self.metrics, compared)
         elif columns and "images" not in columns:
             offered.add("directions")
         if _labels(sample, 0, 1) is not None:
@@ -269,6 +271,17 @@ def _refuse_twice(keys: Sequence[str]) -> None:
         if keys.count(key) > 1:
             raise ConfigError(
                 f"metrics: {key} is measured twice; leave one of the two metrics out."
+            )
+
+
+def _refuse_images(metrics: Sequence[Metric], compared: Collection[str]) -> None:
+    """Refuse to compare photographs with what is none: class maps."""
+    for one in metrics:
+        of_images = one.extractor_key is not None or "pairs" in one.needs
+        if of_images and "images" not in compared:
+            raise ConfigError(
+                f"metrics: {one.name} compares images, and this model makes class maps of them; choose "
+                "metrics=segmentation."
             )
 
 

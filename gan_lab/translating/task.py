@@ -136,7 +136,8 @@ def translate_images(translator: Translator, given: Path, options: Mapping[str, 
             targets = stack.enter_context(listed(options["target"], "target"))
             work.scores = Scores(targets, names)
         work.run()
-    return [*(work.scores.lines() if work.scores else []), str(out)]
+    where = places.of(names[0]) if options["single"] else out
+    return [*(work.scores.lines() if work.scores else []), str(where)]
 
 
 def translate_video(translator: Translator, given: Path, options: Mapping[str, Any]) -> list[str]:

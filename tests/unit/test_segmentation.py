@@ -173,6 +173,20 @@ def test_it_learns_and_is_scored_as_by_hand(trained):
     ]
 
 
+@pytest.mark.parametrize("metrics", ["small", "paired"])
+def test_metrics_of_images_are_refused(metrics, trained, tmp_path, capsys):
+    """Photographs and maps in colours have no distance that means something."""
+    line = [
+        *LINE,
+        f"data.root={trained / 'data'}",
+        "debug=tiny",
+        "logger=none",
+        f"metrics={metrics}",
+    ]
+    assert main([*line, f"hydra.run.dir={tmp_path / 'run'}"]) != 0
+    assert "compares images, and this model makes class maps of them" in capsys.readouterr().err
+
+
 def test_grids_show_photograph_answer_and_truth_in_fixed_colours(trained):
     game = gan_lab.load(trained / "run").game
     shown = game.picture(6)
@@ -189,7 +203,7 @@ def test_grids_show_photograph_answer_and_truth_in_fixed_colours(trained):
     } <= colours
 
 
-def test_a_folder_becomes_maps_in_colours_or_of_numbers(trained, tmp_path):
+def test_a_folder_becomes_maps_in_colours_or_of_numbers(trained, tmp_path, capsys):
     """Photographs of another size, in tiles; maps are PNG, whatever the photographs are."""
     photos, run = tmp_path / "photos", trained / "run"
     photos.mkdir()
@@ -207,6 +221,12 @@ def test_a_folder_becomes_maps_in_colours_or_of_numbers(trained, tmp_path):
     with Image.open(tmp_path / "ids" / "a.png") as image:
         assert image.mode == "L"
         assert np.array(image).max() < CLASSES
+    capsys.readouterr()
+    assert (
+        translate([f"run={run}", f"input={photos / 'a.jpg'}", f"out={tmp_path / 'one.jpg'}"]) == 0
+    )
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "one.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "colours" / "a.png").read_bytes()
     model = gan_lab.load(run)
     given = torch.from_numpy(photo).movedim(-1, 0)[None].float() / 127.5 - 1
     whole = reflected(given, 32, 48)
