@@ -14,7 +14,7 @@ from gan_lab.config.groups import Groups
 from gan_lab.games.class_maps import coloured
 from gan_lab.generation.sampling import Sampler
 from tests.conftest import batches, differing, play_rounds, weights
-from tests.contracts.walk import PENALTIES, TRANSLATIONS, built
+from tests.contracts.walk import PENALTIES, TRANSLATIONS, built, composed
 from tests.test_captured import same, steps_replayed, taped
 
 SIDE, BATCH = 32, 4
@@ -203,6 +203,20 @@ def test_a_translation_is_made_once_in_a_round_and_judged_with_its_own_source(ch
         assert all(any(torch.equal(s, given) for given, _ in calls) for s in beside)
         seen = sum(any(torch.equal(images, f) for f in fakes) for (images,), _ in judged)
         assert seen == accumulate * len(makers) * (2 if generators_move else 1)
+
+
+def test_tiny_makes_narrow_whatever_networks_a_game_has():
+    for model in TRANSLATIONS:
+        config = composed(f"model={model}")
+        widths = {
+            name: node["width"]
+            for name, node in config.items()
+            if isinstance(node, dict)
+            and "width" in node
+            and str(node.get("_target_")).startswith("gan_lab.networks.")
+        }
+        assert len(widths) >= 2, model
+        assert max(widths.values()) <= 16, (model, widths)
 
 
 @EACH

@@ -88,7 +88,7 @@ def test_a_judge_of_patches_says_how_many_features_it_offers() -> None:
         )
         found = judge(torch.rand(2, 3, 32, 32))
         assert found.features is not None
-        assert judge.offers == {"feature_dim": found.features.shape[1]}
+        assert judge.offers["feature_dim"] == found.features.shape[1]
 
 
 def test_what_is_said_of_an_image_is_said_of_each_of_its_patches() -> None:
