@@ -57,7 +57,8 @@ class Recipe:
 
 SUPERRES = [
     "experiment=superres_small", "data.resolution=128", "data.batch_size=8", "model.pixel_kimg=6",
-    "samples.every_kimg=6",
+    "samples.every_kimg=6", "auxiliary.pixel.weight={schedule: piecewise, values: [10, 1], kimg: [6]}",
+    "auxiliary.perceptual.weight={schedule: piecewise, values: [0, 1], kimg: [6]}",
 ]  # fmt: skip
 LABELS = "labels"  # made of pairs/, whose masks are colours: see scripts/class_maps.py
 OF_LABELS = ["data.classes=19", "data.resolution=64", "data.batch_size=8", "samples.num=24"]
