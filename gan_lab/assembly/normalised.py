@@ -44,6 +44,6 @@ def refuse_other_networks(config: Mapping[str, Any], parts: Mapping[str, Any]) -
     for name in config.get("normalise") or {}:
         if name not in networks:
             raise ConfigError(
-                f"normalise.{name}: no network of this model is called {name}; it has {', '.join(networks)}"
+                f"normalise.{name}: no network of this model that learns is called so; those are {', '.join(networks)}"
                 f"{nearest(name, networks) or '.'}"
             )

@@ -48,14 +48,14 @@ class ProjectedDiscriminator(nn.Module):
     EfficientNet of ImageNet, so its numbers are not to be expected. A judge halves its planes down to 4 x 4 logits.
 
     Args:
-        resolution: side of the images, 32 or larger.
+        resolution: side of the images: 32, 64, 128 or another power of 2.
         channels: of the images, 1 or 3.
         width: channels after mixing, and of the judges' first layer, >= 1.
         mix_scales: whether coarser stages flow into finer ones.
         spectral_norm: divide each weight of the judges by its spectral norm, arXiv:1802.05957.
 
     Raises:
-        ConfigError: if images are too small or have other channels.
+        ConfigError: if images have another side or other channels.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class ProjectedDiscriminator(nn.Module):
         super().__init__()
         in_range("width", width, low=1)
         least = LAST << (len(WIDTHS) - 1)
-        if resolution < least or channels not in (1, 3):
+        if resolution < least or resolution.bit_count() > 1 or channels not in (1, 3):
             raise ConfigError(
-                f"discriminator: the features of a frozen network are those of images with 1 or 3 channels and {least} "
-                f"pixels or more, and these have {channels} and {resolution}; choose another discriminator."
+                f"discriminator: judges features of images with 1 or 3 channels and {least}, {2 * least}, {4 * least} "
+                f"... pixels, and these have {channels} and {resolution}; choose another discriminator."
             )
         self.frozen = Frozen(small_network)
         self.frozen.open()  # it ships with the package, so it is there at once

@@ -51,10 +51,11 @@ def test_any_network_has_spectral_weights() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["normalise={critic: spectral}"], "normalise.critic: no network of this model is called critic; it has "),
+        (["normalise={critic: spectral}"], "normalise.critic: no network of this model that learns is called so"),
         (["normalise={generator: batch}"], "normalise.generator"),
-        (["model=sngan", "normalise={discriminator: weight}"], "normalised already; set discriminator.spectral_norm"),
+        (["model=sngan", "normalise={discriminator: weight}"], "normalised already; leave it as it is"),
         (["model=r3gan", "normalise={generator: weight}"], "begin at 0, and have no size to be divided by"),
+        (["model=stylegan2", "normalise={generator: spectral}"], "the weights of ModulatedConv2d are not those of a"),
         (["model=unrolled_gan", "normalise={discriminator: weight}"], "cannot be unrolled"),
     ],
 )  # fmt: skip

@@ -81,6 +81,6 @@ def test_only_the_judges_move() -> None:
 
 
 def test_images_that_the_frozen_network_cannot_see() -> None:
-    for resolution, channels in ((16, 3), (32, 4)):
+    for resolution, channels in ((16, 3), (40, 3), (32, 4)):
         with pytest.raises(ConfigError, match="choose another discriminator"):
             ProjectedDiscriminator(resolution=resolution, channels=channels)

@@ -8,8 +8,9 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import one_of
+from gan_lab.networks.layers.labels import LabelEmbedding
 
-Weighted = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 
 
 def normalise_spectrally(network: nn.Module) -> None:
@@ -45,13 +46,19 @@ def normalise(name: str, network: nn.Module, how: str) -> None:
         how: "spectral" or "weight".
 
     Raises:
-        ConfigError: if there is no such way, or the network has normalised weights of its own, or weights of 0.
+        ConfigError: if there is no such way, or the network has normalised weights of its own, weights of 0, or weights
+            in layers of other kinds.
     """
     one_of(f"normalise.{name}", how, list(HOW))
     if any(is_parametrized(layer) for layer in network.modules()):
         raise ConfigError(
-            f"normalise.{name}={how}: this network's weights are normalised already; set {name}.spectral_norm=false, "
-            "or leave it as it is."
+            f"normalise.{name}={how}: this network's weights are normalised already; leave it as it is, or set "
+            f"{name}.spectral_norm=false if it has that option."
+        )
+    if others := [layer for layer in network.modules() if _has_others(layer)]:
+        raise ConfigError(
+            f"normalise.{name}={how}: the weights of {type(others[0]).__name__} are not those of a convolution or "
+            "linear layer of torch, and would stay as they are; leave this network as it is."
         )
     if any(not bool(layer.weight.any()) for layer in weighted(network)):
         raise ConfigError(
@@ -59,6 +66,14 @@ def normalise(name: str, network: nn.Module, how: str) -> None:
             "leave it as it is."
         )
     HOW[how](network)
+
+
+def _has_others(layer: nn.Module) -> bool:
+    """Whether a layer has a matrix of weights that is not reached; vectors of labels are left alone on purpose."""
+    if isinstance(layer, Weighted | LabelEmbedding):
+        return False
+    own = layer.named_parameters(recurse=False)
+    return any(name.startswith("weight") and value.ndim > 1 for name, value in own)
 
 
 def weighted(network: nn.Module) -> list[Weighted]:
