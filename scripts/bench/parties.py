@@ -81,7 +81,9 @@ class EngineTurns:
         iteration = module.clock.iteration
         if iteration <= FIRST:
             terms = [
-                v for k, v in module.meter.values.items() if k.startswith("loss/discriminator/")
+                v
+                for k, v in module.meter.values.items()
+                if k.startswith(("loss/discriminator/", "loss/discriminators/"))
             ]
             self.losses.append(sum(float(values[-1]) for values in terms))
         if iteration >= FIRST and iteration % self.turns.block == 0:
