@@ -69,6 +69,8 @@ def translate(options: Mapping[str, Any]) -> list[str]:
         )
     given = user_path(options["input"], "input")
     with loading():
+        from gan_lab.common.class_maps import UNLABELLED
+        from gan_lab.config.stored import stored_config
         from gan_lab.generation.pretrained import load
         from gan_lab.media.videos import VIDEOS
         from gan_lab.translating.given import take_style
@@ -84,8 +86,13 @@ def translate(options: Mapping[str, Any]) -> list[str]:
     if options.get("style") is not None:
         take_style(model.game, user_path(options["style"], "style"))
     out, single = _target(options, given, model, film=film)
+    if options["target"] is not None and model.game.exact:
+        raise ConfigError(
+            "target=: compares pictures, and this model makes class maps; score it by python -m gan_lab.evaluate."
+        )
     target = None if options["target"] is None else user_path(options["target"], "target")
-    told = {**options, "out": out, "single": single, "target": target}
+    unlabelled = stored_config(model.folder)["data"].get("unlabelled", UNLABELLED)
+    told = {**options, "out": out, "single": single, "target": target, "unlabelled": unlabelled}
     try:
         return (translate_video if film else translate_images)(translator, given, told)
     except OSError as error:
@@ -110,6 +117,8 @@ def _target(
         out = user_path(options["out"], "out")
         is_file = given.is_file() and given.suffix.lower() != ".zip"
         single = is_file and names_a_picture(options["out"])
+        if single and model.game.exact:
+            out = out.with_suffix(".png")
     if single:
         if not film:
             picture_format(out)

@@ -337,6 +337,23 @@ def test_a_second_interrupt_does_not_wait(monkeypatch):
         assert stop.value.exit_code == 130
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_exception_python_dropped_is_not_lost():
+    """Exceptions in finalizers are printed and dropped; a run that starts later must stop all the same."""
+    from gan_lab.process.interrupts import Interrupted, Interrupts
+
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    with Interrupts() as outer:
+        Finalized()
+        assert outer.pending == signal.SIGTERM
+        with Interrupts() as inner, pytest.raises(Interrupted) as stop:
+            inner.check()
+        assert stop.value.exit_code == 143
+
+
 # The engine's own seeds -------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class LatentConsistency(Auxiliary):
         radius: standard deviation of d, > 0.
     """
 
-    needs = frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset({"latents"})
 
     def __init__(
         self,

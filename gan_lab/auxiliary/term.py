@@ -92,7 +92,7 @@ class Auxiliary(nn.Module):
     Attributes:
         head_player: whose optimizer moves the term's own parameters.
         needs: what the play must have: "labels", "classes" (one label an image), "features", "local", "codes",
-            "layers", "pairs".
+            "layers", "pairs", "latents".
 
     Args:
         weights: each >= 0, or a schedule: `discriminator_weight` and `generator_weight`, or `weight` of a term with

@@ -24,6 +24,7 @@ from gan_lab.games.images import (
     check_latents,
     check_source,
     has_batch_norm,
+    refuse_of_latents,
     takes_labels,
 )
 from gan_lab.games.labels import LabelLaw
@@ -57,7 +58,8 @@ class GAN(AdversarialModule):
             them with reals, these are repeated.
 
     Raises:
-        ConfigError: where a part needs labels and the data has none, or the discriminator judges latents too.
+        ConfigError: where a part needs labels and the data has none, or the discriminator judges latents too; or a part
+            looks at latents, and the generator takes none.
     """
 
     Play = ImagePlay
@@ -86,6 +88,8 @@ class GAN(AdversarialModule):
         self.generator_batch = generator_batch
         check_latents(discriminator, given=self.gives_latents)
         check_source(discriminator, given=self.paired)
+        if not latent.dim:
+            refuse_of_latents(penalty, auxiliary or {})
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent

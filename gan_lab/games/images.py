@@ -276,6 +276,23 @@ def check_source(discriminator: nn.Module, *, given: bool) -> None:
         )
 
 
+def refuse_of_latents(penalty: Mapping[str, Any], auxiliary: Mapping[str, Any]) -> None:
+    """Refuse parts that look at how images change with latents, for a game whose generator takes none.
+
+    Raises:
+        ConfigError: naming the first such part.
+    """
+    of_latents = [
+        *(f"penalty.{k}" for k, p in penalty.items() if "z" in getattr(p, "differentiates", ())),
+        *(f"auxiliary.{k}" for k, p in auxiliary.items() if "latents" in getattr(p, "needs", ())),
+    ]
+    if of_latents:
+        raise ConfigError(
+            f"{of_latents[0]}: looks at how images change with latents, and this model's generator takes none; "
+            "leave it out."
+        )
+
+
 def check_encoder(name: str, encoder: nn.Module) -> None:
     """Refuse an encoder that shows planes of images where a game wants numbers.
 

@@ -168,7 +168,6 @@ class PairedGAN(Translation, GAN):
             penalty=penalty, auxiliary=auxiliary, n_critic=n_critic,
         )  # fmt: skip
         in_range("pixel_kimg", pixel_kimg, low=0)
-        refuse_of_latents(penalty)
         self.pixel_kimg = pixel_kimg
         self.degrade = dict(degrade or {})
         _refuse_changed_masks(self.degrade)
@@ -257,13 +256,3 @@ class PairedGAN(Translation, GAN):
         beside = [part.region(source).expand_as(made) * 2 - 1 for part in self.regions]
         every = torch.stack([shown, made, inputs["images"].expand_as(made), *beside], dim=1)
         return every[torch.arange(len(made), device=made.device), view]
-
-
-def refuse_of_latents(penalty: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a penalty looks at how images change with latents."""
-    for name, part in penalty.items():
-        if "z" in getattr(part, "differentiates", ()):
-            raise ConfigError(
-                f"penalty.{name}: looks at how images change with latents, and this model's generator takes none; "
-                "leave it out."
-            )

@@ -20,7 +20,7 @@ from gan_lab.engine.step import Step, Term
 from gan_lab.games.class_maps import as_images, coloured, maps_of, planes_of
 from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
-from gan_lab.games.paired import NoLatents, refuse_of_latents
+from gan_lab.games.paired import NoLatents
 from gan_lab.games.translation import Translation, generators_first
 from gan_lab.games.views import viewed
 from gan_lab.losses.adversarial import Loss
@@ -131,7 +131,6 @@ class Segmentation(Translation, GAN):
             generator=generator, discriminator=discriminator, latent=NoLatents(), loss=loss,
             penalty=penalty, n_critic=n_critic,
         )  # fmt: skip
-        refuse_of_latents(penalty)
         self.map_classes = map_classes
         self.strength = schedule(adversarial, "model.adversarial")
         in_range("model.adversarial", min(self.strength.ends()), low=0)
@@ -183,10 +182,15 @@ class Segmentation(Translation, GAN):
         return found
 
     def _cross_entropy(self, play: SegmentationPlay) -> Tensor:
-        """The mean over pixels whose class is known."""
-        truth = play.truth[:, 0].long()
+        """The mean over pixels whose class is known, those of the whole batch.
+
+        Micro-batches are averaged, and know the classes of more pixels or of fewer. So each divides by its share of all
+        that are known. Each rank counts those of its own share of the batch, and the ranks' means are averaged.
+        """
+        truth, whole = play.truth[:, 0].long(), play.whole["partner"]
         total = F.cross_entropy(play.logits, truth, ignore_index=UNLABELLED, reduction="sum")
-        return total / (truth != UNLABELLED).sum().clamp(min=1)
+        known = (whole != UNLABELLED).sum().clamp(min=1)
+        return total / (known * (play.size / len(whole)))
 
     # Samples --------------------------------------------------------------------------------
 

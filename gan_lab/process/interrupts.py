@@ -64,6 +64,10 @@ class Interrupts:
             # A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP; that wish is kept.
             if before is not signal.SIG_IGN:
                 self._before.setdefault(number, before)
+                outer = getattr(before, "__self__", None)
+                if isinstance(outer, Interrupts) and self.pending is None:
+                    # Python drops what is raised in callbacks of its own, as of imports: what came there is not lost.
+                    self.pending = outer.pending
                 signal.signal(number, self._handle)
 
     def __exit__(

@@ -10,6 +10,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.class_maps import UNLABELLED
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.data.decoding.bad import BadImageError
 from gan_lab.data.decoding.decode import decode_with_alpha
@@ -94,7 +95,13 @@ def take_style(game: Any, path: Path) -> None:
 
 
 def read(
-    tree: Tree, entry: Entry, *, channels: int, side: int | None = None, maps: int = 0
+    tree: Tree,
+    entry: Entry,
+    *,
+    channels: int,
+    side: int | None = None,
+    maps: int = 0,
+    unlabelled: int | None = UNLABELLED,
 ) -> Picture:
     """One image, its rotation by EXIF done.
 
@@ -104,12 +111,13 @@ def read(
         channels: 1 or 3.
         side: of the shorter side, to which it is scaled; None keeps its size.
         maps: number of classes, where it is a class map; 0 for an image.
+        unlabelled: the number of pixels without a class, in a class map.
 
     Raises:
         BadImageError: with the reason.
     """
     if maps:
-        numbers = decode_map(tree.read(entry), MapRules(maps))
+        numbers = decode_map(tree.read(entry), MapRules(maps, unlabelled))
         return Picture(entry.name, scaled(numbers, side, numbers=True), None)
     pixels, alpha = decode_with_alpha(tree.read(entry), channels)
     return Picture(entry.name, scaled(pixels, side), None if alpha is None else scaled(alpha, side))

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan_lab.common.class_maps import UNLABELLED
 from gan_lab.common.errors import ConfigError, GanLabError
 from gan_lab.data.decoding.bad import BadImageError
 from gan_lab.data.decoding.decode import luminance, our_limit_alone
@@ -36,6 +37,7 @@ class Work:
         tree: lists what is given.
         places: where they go.
         side: of the shorter side, to which they are scaled before.
+        unlabelled: the number of pixels without a class, where class maps are given.
         scores: against what should come out.
         faults: what could not be translated, each with its reason.
     """
@@ -44,6 +46,7 @@ class Work:
     tree: Tree
     places: Places
     side: int | None = None
+    unlabelled: int | None = UNLABELLED
     scores: Scores | None = None
     faults: list[str] = field(default_factory=list)
 
@@ -72,7 +75,7 @@ class Work:
             try:
                 yield read(
                     self.tree, entry, channels=self.translator.channels, side=self.side,
-                    maps=self.translator.game.given_maps,
+                    maps=self.translator.game.given_maps, unlabelled=self.unlabelled,
                 )  # fmt: skip
             except BadImageError as error:
                 self.faults.append(f"'{entry.name}' {error}")
@@ -101,7 +104,7 @@ class Work:
         return bytes_of(self.translator.strips(images, torch.cat(opaque)))
 
     def _write(self, picture: Picture, pixels: Tensor) -> None:
-        keeps = self.translator.game.keeps_alpha
+        keeps = self.translator.game.keeps_alpha and not self.places.exact
         alpha = alpha_of(picture.alpha, pixels.shape[1:]) if keeps else None
         try:
             self.places.save(picture.name, pixels, alpha)
@@ -129,9 +132,12 @@ def translate_images(translator: Translator, given: Path, options: Mapping[str, 
             single=options["single"],
             overwrite=options["overwrite"],
             exact=translator.game.exact,
+            given=given,
         )
         places.check_free(names)
-        work = Work(translator, tree, places, side=options["side"])
+        work = Work(
+            translator, tree, places, side=options["side"], unlabelled=options["unlabelled"]
+        )
         if options["target"] is not None:
             targets = stack.enter_context(listed(options["target"], "target"))
             work.scores = Scores(targets, names)

@@ -24,11 +24,21 @@ class Places:
         out: a folder, or the file of a single image.
         single: whether `out` is a file.
         overwrite: whether files that are there may be replaced.
-        exact: whether pixels must stay as they are: then all files are PNG.
+        exact: whether pixels must stay as they are: then all files are PNG, without transparency.
+        given: the file or folder of the images that are translated, which is never replaced.
     """
 
-    def __init__(self, out: Path, *, single: bool, overwrite: bool, exact: bool = False) -> None:
+    def __init__(
+        self,
+        out: Path,
+        *,
+        single: bool,
+        overwrite: bool,
+        exact: bool = False,
+        given: Path | None = None,
+    ) -> None:
         self.out, self.single, self.overwrite, self.exact = out, single, overwrite, exact
+        self.given = given
         self.written: set[Path] = set()
 
     def of(self, name: str) -> Path:
@@ -52,13 +62,15 @@ class Places:
         """Write bytes (C, H, W), with transparency (1, H, W) where there is some; a JPEG has none, and becomes a PNG.
 
         Raises:
-            ConfigError: if two images have the same name.
+            ConfigError: if two images have the same name, or one would replace what is given.
             GanLabError: if the format cannot hold the picture.
             OSError: where the disk refuses.
         """
         path = self.of(name)
         if alpha is not None and path.suffix.lower() in WITHOUT_ALPHA:
             path = path.with_suffix(".png")
+        if self.given is not None and path.resolve() == self.given.resolve():
+            raise ConfigError("its translation would replace it; choose another out=")
         if path in self.written:
             raise ConfigError(f"another image is written as {path.name}; rename one of them")
         self.written.add(path)

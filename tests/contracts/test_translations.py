@@ -9,12 +9,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from gan_lab.assembly.kinds import kind_of
+from gan_lab.assembly.parts import constructor_options, load_target
 from gan_lab.common.errors import ConfigError
 from gan_lab.config.groups import Groups
 from gan_lab.games.class_maps import coloured
+from gan_lab.games.cyclegan import CycleGAN
 from gan_lab.generation.sampling import Sampler
 from tests.conftest import batches, differing, play_rounds, weights
-from tests.contracts.walk import PENALTIES, TRANSLATIONS, built, composed
+from tests.contracts.walk import PENALTIES, TRANSLATIONS, built, composed, content, files
 from tests.test_captured import same, steps_replayed, taped
 
 SIDE, BATCH = 32, 4
@@ -68,6 +71,12 @@ ONCE = (
     ("cyclegan", "model.cycle=0", "model.identity=0", "model.pool=0"),
 )
 EACH = pytest.mark.parametrize("model", TRANSLATIONS)
+# One model of each game.
+GAMES = {
+    load_target("model", content(file)["model"], kind_of("model")): file.stem
+    for file in files("model")
+    if file.stem in TRANSLATIONS
+}
 LOSSES = [
     loss for loss in Groups().choices("loss") if loss not in ("began", "energy")
 ]  # of autoencoders
@@ -89,7 +98,7 @@ def rows(game):
             name: one[name.partition("_")[0] if "labels" in name else "images"]
             for name, one in zip(game.reads, several, strict=True)
         }
-        found |= {name: class_maps(BATCH, maps[name], drawn) for name in maps}
+        found |= {name: unevenly_known(class_maps(BATCH, maps[name], drawn)) for name in maps}
         if law is not None:
             found["labels"] = torch.randint(game.label_dim, (BATCH,), generator=drawn)
         yield found
@@ -99,6 +108,12 @@ def class_maps(count, classes, drawn):
     """Maps of noise."""
     shape = (count, 1, SIDE, SIDE)
     return torch.randint(classes, shape, dtype=torch.uint8, generator=drawn)
+
+
+def unevenly_known(maps):
+    """Maps of which the first has hardly a pixel whose class is known, the second half of them, and the others all."""
+    maps[0, :, 1:], maps[1, :, ::2] = 255, 255
+    return maps
 
 
 class Table:
@@ -177,6 +192,16 @@ def test_every_auxiliary_term_trains_or_is_refused_in_words(model, auxiliary):
     play_rounds(game, rows(game), 1)
     values = game.read_meter()
     assert all(math.isfinite(value) for value in values.values()), values
+
+
+@pytest.mark.parametrize("part", ["penalty.path_length", "auxiliary.latent_consistency"])
+@pytest.mark.parametrize("game", GAMES)
+def test_parts_that_look_at_latents_are_refused_in_words(game, part):
+    group, _, name = part.partition(".")
+    if group in constructor_options(game):
+        said = "but this model's players are" if game is CycleGAN else f"{part}: .* takes none"
+        with pytest.raises(ConfigError, match=said):
+            made(GAMES[game], f"{group}=[{name}]")
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from gan_lab.data.stream.together import batches_of
 from gan_lab.games.class_maps import as_images, coloured, from_images, maps_of, palette, planes_of
 from gan_lab.train import main
 from gan_lab.translate import main as translate
+from gan_lab.translating.given import listed, read
 from tests.contracts.walk import built
 
 CPU = torch.device("cpu")
@@ -203,3 +206,34 @@ def test_what_models_and_maps_cannot_do_is_refused(tmp_path):
     game = built(*line, "discriminator.layers=1", "degrade=[grey]").game
     assert game.given_maps == 0
     assert game.generator.down[0][0].in_channels == 3, "sources are made of the photographs"
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_values_of_few_bits_are_numbers_too(bits):
+    """By the format's own words, since Pillow writes no such grey file."""
+    side, most = 8, (1 << bits) - 1
+    numbers = np.arange(side * side).reshape(side, side) % (most + 1)
+    shifts = [8 - bits * (at % (8 // bits) + 1) for at in range(side)]
+    rows = b""
+    for row in numbers:
+        packed = [0] * (side * bits // 8)
+        for at, number in enumerate(row):
+            packed[at * bits // 8] |= int(number) << shifts[at]
+        rows += b"\0" + bytes(packed)
+
+    def chunk(kind, content):
+        checked = kind + content
+        size = struct.pack(">I", len(content))
+        return size + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    found = decode_map(b"\x89PNG\r\n\x1a\n" + b"".join(parts), MapRules(most + 1))
+    assert found[0].tolist() == numbers.tolist()
+
+
+def test_the_number_without_a_class_is_the_datas_own(tmp_path):
+    Image.fromarray(np.array([[0, 1], [9, 2]], np.uint8)).save(tmp_path / "a.png")
+    with listed(tmp_path / "a.png", "input") as tree:
+        found = read(tree, tree.entries[0], channels=1, maps=3, unlabelled=9)
+        assert found.pixels.tolist() == [[[0, 1], [255, 2]]]

@@ -20,6 +20,7 @@ from gan_lab.generation.generator import ImageTranslator, settle_weights
 from gan_lab.generation.tiles import reflected
 from gan_lab.train import main
 from gan_lab.translate import main as translate
+from gan_lab.translating.written import Places
 from tests.conftest import play_rounds
 from tests.contracts.walk import built, composed
 from tests.unit.test_label_maps import CLASSES, save_labels
@@ -111,7 +112,6 @@ def test_a_weight_of_zero_is_a_segmenter_alone():
             "model: learns maps of classes, and this data has none; choose data=labels",
         ),
         (["model.adversarial=-1"], "model.adversarial=-1"),
-        (["penalty=[path_length]"], "penalty.path_length: looks at how images change with latents"),
     ],
 )
 def test_what_cannot_be_is_refused(overrides, said):
@@ -261,3 +261,26 @@ def test_models_of_class_maps_are_exported(model, tmp_path):
     norm = [] if model == "segmentation" else ["generator.hidden=4"]
     made = translator(f"model={model}", *LINE[1:], *norm)
     assert export(made, tmp_path / "model.onnx", format="onnx") <= TOLERANCE
+
+
+def test_a_photograph_is_never_replaced_by_its_map(trained, tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    Image.new("RGBA", (16, 16), (200, 10, 10, 128)).save(photo)
+    before = photo.read_bytes()
+    line = [f"run={trained / 'run'}", f"input={photo}", "overwrite=true"]
+    assert translate([*line, f"out={tmp_path / 'photo.jpg'}"]) != 0
+    assert "lies where the input is" in capsys.readouterr().err
+    assert translate([*line, f"out={tmp_path / 'map.png'}", f"target={photo}"]) != 0
+    assert "this model makes class maps" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+    assert translate([*line, f"out={tmp_path / 'map.png'}", "ask.view=numbers"]) == 0
+    with Image.open(tmp_path / "map.png") as found:
+        assert found.mode == "L", "numbers without transparency, as data=labels reads them"
+
+
+def test_a_translation_with_transparency_replaces_no_source(tmp_path):
+    source = tmp_path / "photo.png"
+    Image.new("RGBA", (4, 4)).save(source)
+    places = Places(tmp_path / "photo.jpg", single=True, overwrite=True, given=source)
+    with pytest.raises(ConfigError, match="would replace it"):
+        places.save("photo.png", torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(1, 4, 4))

@@ -26,7 +26,6 @@ from gan_lab.networks.translation.super_resolution import (
     doubled,
 )
 from gan_lab.networks.translation.unet import UNetGenerator
-from tests.contracts.walk import built
 
 
 class Drawn:
@@ -250,8 +249,3 @@ def test_the_kernel_distance_is_the_unbiased_mmd() -> None:
     ]
     across = np.mean([kernel(a, b) for a in x for b in y])
     assert kernel_distance(x, y) == pytest.approx(sum(within) - 2 * across)
-
-
-def test_a_penalty_of_latents_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ConfigError, match=r"penalty.path_length: .* takes none; leave it out"):
-        built("model=pix2pix", "degrade=[grey]", "data=celeba", "penalty=[path_length]")
