@@ -194,7 +194,8 @@ def of_kinds(row: Row) -> tuple[list[str], list[list[str]]]:
     ]
     if len(lines) == 1:
         lines[0][0] = "roses to sunflowers"
-    times = [f"at {at * row['kimg'] / 2:g} kimg" for at in range(len(lines[0]) - 2)]
+    evaluations = len(lines[0]) - 2
+    times = [f"at {at * row['kimg'] / (evaluations - 1):g} kimg" for at in range(evaluations)]
     return ["distance", "of the sources", *times], lines
 
 
