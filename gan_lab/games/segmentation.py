@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -14,14 +14,13 @@ from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.play import lazy
-from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.schedule import schedule
-from gan_lab.engine.step import Step, Term
+from gan_lab.engine.step import Term
 from gan_lab.games.class_maps import as_images, coloured, maps_of, planes_of
-from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents
-from gan_lab.games.translation import Translation, generators_first
+from gan_lab.games.resting import RestingJudge
+from gan_lab.games.translation import Translation
 from gan_lab.games.views import viewed
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.output import DiscriminatorOutput
@@ -77,7 +76,7 @@ class SegmentationPlay(ImagePlay):
         return super().judge(images, labels, **how)
 
 
-class Segmentation(Translation, GAN):
+class Segmentation(Translation, RestingJudge):
     """A segmenter learns the class of each pixel, and to make maps that a discriminator takes for true ones.
 
     It descends the cross entropy of the classes, and a weighted adversarial loss of whole maps: arXiv:1611.08408, eq. 1
@@ -155,22 +154,6 @@ class Segmentation(Translation, GAN):
                 "model: learns maps of classes, and this data has none; choose data=labels."
             )
         return {"channels": facts["map_classes"], "source_channels": facts["channels"]}
-
-    @property
-    def is_adversarial(self) -> bool:
-        """Whether the discriminator plays: somebody listens to it."""
-        return max(self.strength.ends()) > 0
-
-    def players(self) -> Sequence[PlayerSpec]:
-        """The discriminator, if it plays, and the segmenter, which an EMA follows."""
-        return [one for one in super().players() if self.is_adversarial or one.name == "generator"]
-
-    def steps(self) -> Sequence[Step]:
-        """The segmenter's step, then those of the discriminator, if it plays, on what the first has made."""
-        steps = super().steps()
-        if self.is_adversarial:
-            return generators_first(steps, "generator", ("fake",))
-        return [step for step in steps if step.player == "generator"]
 
     def adversarial_terms(self, player: str) -> dict[str, Term]:
         """This player's side of the adversarial loss, weighted in the segmenter's step, and there the cross entropy."""

@@ -14,11 +14,11 @@ from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, asked
 from gan_lab.engine.play import lazy
 from gan_lab.engine.schedule import schedule
-from gan_lab.engine.step import Step, Term
-from gan_lab.games.gan import GAN
+from gan_lab.engine.step import Term
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents
-from gan_lab.games.translation import Translation, generators_first
+from gan_lab.games.resting import RestingJudge
+from gan_lab.games.translation import Translation
 from gan_lab.games.views import viewed
 from gan_lab.losses.adversarial import Loss
 from gan_lab.networks.layers.adain import moments, restyled
@@ -60,7 +60,7 @@ class StylePlay(ImagePlay):
         return found
 
 
-class StyleTransfer(Translation, GAN):
+class StyleTransfer(Translation, RestingJudge):
     """A decoder that gives images of the first kind the style of any image of the second.
 
     The encoder is fixed. It tells what an image shows (content, its deepest planes) and how (style, the mean and the
@@ -84,7 +84,7 @@ class StyleTransfer(Translation, GAN):
         n_critic: discriminator updates per generator update; a number >= 1 or a schedule.
 
     Raises:
-        ConfigError: if the encoder shows no planes, or the generator decodes none.
+        ConfigError: if the encoder shows no planes, the generator decodes none, or no loss has a weight.
     """
 
     Play = StylePlay
@@ -121,13 +121,15 @@ class StyleTransfer(Translation, GAN):
         self.strengths = {name: schedule(one, f"model.{name}") for name, one in given.items()}
         for name, weight in self.strengths.items():
             in_range(f"model.{name}", min(weight.ends()), low=0)
+        if all(max(weight.ends()) == 0 for weight in self.strengths.values()):
+            raise ConfigError(
+                "model.content, model.style and model.adversarial are all 0: the generator has nothing to learn from; "
+                "give one of them a weight."
+            )
+        self.strength = self.strengths["adversarial"]
         shape = (channels, resolution, resolution)
         self.keep_places(kept, {"images_a": shape, "images_b": shape})
         self.given_style: Tensor | None = None
-
-    def steps(self) -> Sequence[Step]:
-        """The generator's steps, then those of the discriminator, on what the first has made."""
-        return generators_first(super().steps(), "generator", ("fake",))
 
     def adversarial_terms(self, player: str) -> dict[str, Term]:
         """This player's side of the adversarial loss; for the generator the content and the style loss beside."""

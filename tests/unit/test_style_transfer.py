@@ -85,11 +85,11 @@ def test_losses_are_those_of_the_paper_as_means_of_squares() -> None:
 
 
 def test_the_paper_itself_has_no_judge() -> None:
-    terms = {
-        step.player: {*step.terms}
-        for step in made("model.adversarial=0", "model.content=0").steps()
-    }
-    assert terms == {"generator": {"style"}, "discriminator": {"adversarial"}}
+    game = made("model.adversarial=0", "model.content=0")
+    assert {step.player: {*step.terms} for step in game.steps()} == {"generator": {"style"}}
+    assert [one.name for one in game.players()] == ["generator"]
+    with pytest.raises(ConfigError, match="the generator has nothing to learn from"):
+        made("model.adversarial=0", "model.content=0", "model.style=0")
 
 
 def test_samples_have_the_style_and_the_strength_that_are_asked_for() -> None:
