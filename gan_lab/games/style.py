@@ -13,7 +13,7 @@ from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
 from gan_lab.engine.asking import NOTHING, Ask, asked
 from gan_lab.engine.play import lazy
-from gan_lab.engine.schedule import schedule
+from gan_lab.engine.schedule import Schedule, schedule
 from gan_lab.engine.step import Term
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents
@@ -117,15 +117,7 @@ class StyleTransfer(Translation, RestingJudge):
             penalty=penalty, auxiliary=auxiliary, augment=augment, n_critic=n_critic,
         )  # fmt: skip
         self.encoder = encoder
-        given = {"content": content, "style": style, "adversarial": adversarial}
-        self.strengths = {name: schedule(one, f"model.{name}") for name, one in given.items()}
-        for name, weight in self.strengths.items():
-            in_range(f"model.{name}", min(weight.ends()), low=0)
-        if all(max(weight.ends()) == 0 for weight in self.strengths.values()):
-            raise ConfigError(
-                "model.content, model.style and model.adversarial are all 0: the generator has nothing to learn from; "
-                "give one of them a weight."
-            )
+        self.strengths = _strengths(content=content, style=style, adversarial=adversarial)
         self.strength = self.strengths["adversarial"]
         shape = (channels, resolution, resolution)
         self.keep_places(kept, {"images_a": shape, "images_b": shape})
@@ -227,6 +219,23 @@ class StyleTransfer(Translation, RestingJudge):
         target = restyled(own, self.encoder(style)[-1])
         found: Tensor = networks["generator"](own + strength * (target - own))
         return found.clamp(-1, 1)
+
+
+def _strengths(**given: Scalar) -> dict[str, Schedule]:
+    """The weights of all losses by name.
+
+    Raises:
+        ConfigError: if one is below 0, or all are 0.
+    """
+    found = {name: schedule(one, f"model.{name}") for name, one in given.items()}
+    for name, weight in found.items():
+        in_range(f"model.{name}", min(weight.ends()), low=0)
+    if all(max(weight.ends()) == 0 for weight in found.values()):
+        raise ConfigError(
+            "model.content, model.style and model.adversarial are all 0: the generator has nothing to learn from; "
+            "give one of them a weight."
+        )
+    return found
 
 
 def _refuse_others(encoder: nn.Module, generator: nn.Module) -> None:
