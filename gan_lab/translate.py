@@ -86,17 +86,28 @@ def translate(options: Mapping[str, Any]) -> list[str]:
     if options.get("style") is not None:
         take_style(model.game, user_path(options["style"], "style"))
     out, single = _target(options, given, model, film=film)
-    if options["target"] is not None and model.game.exact:
-        raise ConfigError(
-            "target=: compares pictures, and this model makes class maps; score it by python -m gan_lab.evaluate."
-        )
-    target = None if options["target"] is None else user_path(options["target"], "target")
     unlabelled = stored_config(model.folder)["data"].get("unlabelled", UNLABELLED)
+    target = _compared(options, model)
     told = {**options, "out": out, "single": single, "target": target, "unlabelled": unlabelled}
     try:
         return (translate_video if film else translate_images)(translator, given, told)
     except OSError as error:
         raise GanLabError(f"out={out}: cannot be written ({error.strerror or error}).") from error
+
+
+def _compared(options: Mapping[str, Any], model: Pretrained) -> Path | None:
+    """What translations are compared with.
+
+    Raises:
+        ConfigError: if the model makes class maps, which are no pictures.
+    """
+    if options["target"] is None:
+        return None
+    if model.game.exact:
+        raise ConfigError(
+            "target=: compares pictures, and this model makes class maps; score it by python -m gan_lab.evaluate."
+        )
+    return user_path(options["target"], "target")
 
 
 def _target(

@@ -22,8 +22,8 @@ class RestingJudge(GAN):
 
     @property
     def is_adversarial(self) -> bool:
-        """Whether the discriminator plays: somebody listens to it."""
-        return max(self.strength.ends()) > 0
+        """Whether the discriminator plays: somebody listens to it, or reads its features."""
+        return max(self.strength.ends()) > 0 or bool(self._auxiliary_terms("generator"))
 
     def players(self) -> Sequence[PlayerSpec]:
         """The discriminator, if it plays, and the generator, which an EMA follows."""

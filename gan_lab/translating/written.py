@@ -71,6 +71,10 @@ class Places:
             path = path.with_suffix(".png")
         if self.given is not None and path.resolve() == self.given.resolve():
             raise ConfigError("its translation would replace it; choose another out=")
+        if path != self.of(name) and path.exists() and not self.overwrite:
+            raise ConfigError(
+                f"{path.name}, which keeps its transparency, is there already; set overwrite=true"
+            )
         if path in self.written:
             raise ConfigError(f"another image is written as {path.name}; rename one of them")
         self.written.add(path)

@@ -282,5 +282,9 @@ def test_a_translation_with_transparency_replaces_no_source(tmp_path):
     source = tmp_path / "photo.png"
     Image.new("RGBA", (4, 4)).save(source)
     places = Places(tmp_path / "photo.jpg", single=True, overwrite=True, given=source)
+    image = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(1, 4, 4)
     with pytest.raises(ConfigError, match="would replace it"):
-        places.save("photo.png", torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(1, 4, 4))
+        places.save("photo.png", *image)
+    (tmp_path / "other.png").touch()
+    with pytest.raises(ConfigError, match="is there already"):
+        Places(tmp_path / "other.jpg", single=True, overwrite=False).save("photo.png", *image)

@@ -69,10 +69,13 @@ def decode_map(data: bytes, rules: MapRules, *, max_pixels: int = MAX_PIXELS) ->
             f"is a picture in colours or with transparency ({mode}), and a class map has the number of a class at each "
             "pixel, as a grey value or by a palette"
         )
-    depth, grey = data[24], data[25] == 0  # of the file's header
-    # Pillow spreads grey values of fewer bits over a byte.
-    spread = 255 // ((1 << depth) - 1) if grey and mode == "L" and depth < 8 else 1
-    return _classes(numbers.astype(np.int64) // spread, rules)
+    return _classes(numbers.astype(np.int64) // _spread(data, mode), rules)
+
+
+def _spread(data: bytes, mode: str) -> int:
+    """How far apart Pillow puts grey values: those of fewer than 8 bits, as the header tells, are spread over a byte."""
+    depth, grey = data[24], data[25] == 0
+    return 255 // ((1 << depth) - 1) if grey and mode == "L" and depth < 8 else 1
 
 
 def _classes(numbers: np.ndarray, rules: MapRules) -> Tensor:
