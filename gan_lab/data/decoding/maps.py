@@ -73,7 +73,7 @@ def decode_map(data: bytes, rules: MapRules, *, max_pixels: int = MAX_PIXELS) ->
 
 
 def _spread(data: bytes, mode: str) -> int:
-    """How far apart Pillow puts grey values: it spreads those of fewer than 8 bits, as the header tells, over a byte."""
+    """How far apart Pillow puts grey values: those of fewer than 8 bits (the header tells) are spread over a byte."""
     depth, grey = data[24], data[25] == 0
     return 255 // ((1 << depth) - 1) if grey and mode == "L" and depth < 8 else 1
 
