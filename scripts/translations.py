@@ -70,7 +70,7 @@ SPADE = [
 RECIPES: Mapping[str, Recipe] = {
     "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 24),
     "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 8),
-    "cyclegan": Recipe("unpaired", "unpaired", ["experiment=translate_small"], 12),
+    "cyclegan": Recipe("unpaired", "unpaired", ["experiment=translate_small"], 5),
     "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 6),
     "fastcut": Recipe(
         "unpaired", "unpaired",
