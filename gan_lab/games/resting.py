@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gan_lab.engine.player import PlayerSpec
 from gan_lab.engine.schedule import Schedule
 from gan_lab.engine.step import Step
-from gan_lab.games.gan import GAN
 from gan_lab.games.translation import generators_first
+
+if TYPE_CHECKING:
+    from gan_lab.games.gan import GAN
+else:
+    GAN = object  # it is mixed into games, and is none by itself
 
 
 class RestingJudge(GAN):
-    """Base of games whose adversarial term has a weight, which may be 0; their generators move first.
+    """Mixed into games whose adversarial term has a weight, which may be 0; their generators move first.
 
     Attributes:
         strength: of the generator's side of the adversarial loss, >= 0.

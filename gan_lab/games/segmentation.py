@@ -17,6 +17,7 @@ from gan_lab.engine.play import lazy
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Term
 from gan_lab.games.class_maps import as_images, coloured, maps_of, planes_of
+from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents
 from gan_lab.games.resting import RestingJudge
@@ -76,7 +77,7 @@ class SegmentationPlay(ImagePlay):
         return super().judge(images, labels, **how)
 
 
-class Segmentation(Translation, RestingJudge):
+class Segmentation(RestingJudge, Translation, GAN):
     """A segmenter learns the class of each pixel, and to make maps that a discriminator takes for true ones.
 
     It descends the cross entropy of the classes, and a weighted adversarial loss of whole maps: arXiv:1611.08408, eq. 1

@@ -15,6 +15,7 @@ from gan_lab.engine.asking import NOTHING, Ask, asked
 from gan_lab.engine.play import lazy
 from gan_lab.engine.schedule import Schedule, schedule
 from gan_lab.engine.step import Term
+from gan_lab.games.gan import GAN
 from gan_lab.games.images import ImagePlay
 from gan_lab.games.paired import NoLatents
 from gan_lab.games.resting import RestingJudge
@@ -60,7 +61,7 @@ class StylePlay(ImagePlay):
         return found
 
 
-class StyleTransfer(Translation, RestingJudge):
+class StyleTransfer(RestingJudge, Translation, GAN):
     """A decoder that gives images of the first kind the style of any image of the second.
 
     The encoder is fixed. It tells what an image shows (content, its deepest planes) and how (style, the mean and the
