@@ -82,7 +82,7 @@ def export_generator(options: Mapping[str, Any]) -> tuple[Path, str]:
     with phase("Writing and checking the file"):
         difference = export(generator, out, format=options["format"])
     words = (
-        f"{generator.takes[0]}: {generator.given}; images: float32 in [-1, 1]. "
+        f"{generator.takes[0]}: {generator.given}; {generator.gives}: {generator.made}. "
         f"Checked against the checkpoint by running the file: differences up to {difference:.1g}."
     )
     return out, words

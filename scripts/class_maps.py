@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL import Image
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 UNLABELLED = 255
+AT_ONCE = 1 << 16  # pixels whose distances to all colours are held at once
 # The colours in which CelebAMask-HQ (arXiv:1907.11922) shows its classes.
 CELEBAMASK = """
 0 0 0 background
@@ -65,11 +67,49 @@ def palette_of(text: str) -> tuple[np.ndarray, list[str]]:
 
 def classes_of(mask: Image.Image, colours: np.ndarray, within: float) -> Image.Image:
     """A mask's class at each pixel, the nearest colour's; `UNLABELLED` where that is farther than `within`."""
-    pixels = np.asarray(mask.convert("RGB"), np.float32)
-    distances = np.linalg.norm(pixels[:, :, None] - colours, axis=-1)
-    numbers = distances.argmin(axis=-1)
-    numbers[distances.min(axis=-1) > within] = UNLABELLED
-    return Image.fromarray(numbers.astype(np.uint8))
+    pixels = np.asarray(mask.convert("RGB"))
+    numbers = np.empty(pixels.shape[:2], np.uint8)
+    rows = max(AT_ONCE // max(pixels.shape[1], 1), 1)
+    for top in range(0, len(pixels), rows):  # distances of all pixels would take gigabytes
+        part = pixels[top : top + rows, :, None].astype(np.float32)
+        distances = np.linalg.norm(part - colours, axis=-1)
+        found = distances.argmin(axis=-1)
+        found[distances.min(axis=-1) > within] = UNLABELLED
+        numbers[top : top + rows] = found
+    return Image.fromarray(numbers)
+
+
+def opened(file: Path) -> Image.Image:
+    """A picture in three colours.
+
+    Raises:
+        ValueError: naming a file that is damaged or no picture.
+    """
+    try:
+        with Image.open(file) as picture:
+            return picture.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"'{file}' cannot be read as a picture ({error}).") from error
+
+
+def places(files: Sequence[Path], source: Path, half: str) -> dict[Path, Path]:
+    """Where each picture's map goes, below the target: by its place below the source.
+
+    Raises:
+        ValueError: naming two pictures whose maps would have one name.
+    """
+    found: dict[Path, Path] = {}
+    for file in files:
+        name = file.relative_to(source).with_suffix(".png")
+        if half != "whole":
+            split = "_".join(name.parent.parts) or "train"
+            name = Path(f"{split}_label", name.name)
+        if name in found:
+            raise ValueError(
+                f"'{found[name]}' and '{file}' would both become '{name}'; rename one."
+            )
+        found[name] = file
+    return {file: name for name, file in found.items()}
 
 
 def saved(image: Image.Image, path: Path) -> None:
@@ -81,7 +121,7 @@ def saved(image: Image.Image, path: Path) -> None:
 def convert(
     source: Path, target: Path, *, half: str, palette: str = CELEBAMASK, within: float = 40
 ) -> int:
-    """Convert all pictures of a folder; returns how many there are.
+    """Convert all pictures of a folder; returns how many there are. One that cannot be read ends it.
 
     Args:
         source: of the pictures.
@@ -89,24 +129,24 @@ def convert(
         half: "left" or "right" holds the mask and the other the photograph; "whole" pictures are masks.
         palette: a class a line.
         within: distance of colours, in levels, beyond which a pixel has no class.
+
+    Raises:
+        ValueError: one sentence that names a picture; before anything is written, where two would become one.
     """
     colours, _ = palette_of(palette)
     files = sorted(file for file in source.rglob("*") if file.suffix.lower() in ENDINGS)
-    for file in files:
-        name = file.relative_to(source).with_suffix(".png")
-        with Image.open(file) as opened:
-            picture = opened.convert("RGB")
+    for file, name in places(files, source, half).items():
+        picture = opened(file)
         middle, (width, height) = picture.width // 2, picture.size
         halves = {
             "left": picture.crop((0, 0, middle, height)),
             "right": picture.crop((width - middle, 0, width, height)),
         }
-        if half == "whole":
-            saved(classes_of(picture, colours, within), target / name)
-            continue
-        split = "_".join(name.parent.parts) or "train"
-        saved(classes_of(halves.pop(half), colours, within), target / f"{split}_label" / name.name)
-        saved(halves.popitem()[1], target / f"{split}_img" / name.name)
+        mask = picture if half == "whole" else halves.pop(half)
+        saved(classes_of(mask, colours, within), target / name)
+        if half != "whole":
+            photo = name.parent.name.removesuffix("_label") + "_img"
+            saved(halves.popitem()[1], target / photo / name.name)
     return len(files)
 
 
@@ -124,7 +164,13 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"--palette: {error}", file=sys.stderr)
         return 2
-    count = convert(given.source, given.target, half=given.half, palette=text, within=given.within)
+    try:
+        count = convert(
+            given.source, given.target, half=given.half, palette=text, within=given.within
+        )
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     if not count:
         print(f"'{given.source}' holds no picture.", file=sys.stderr)
         return 1

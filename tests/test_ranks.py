@@ -29,19 +29,21 @@ from tests.conftest import (  # noqa: F401
 )
 from tests.contracts.walk import built  # noqa: F401
 from tests.test_signals import PHASES, iteration, reach, started, state
+from tests.unit.test_segmentation import rows  # noqa: F401
 
 REPLICA = """
 import os, sys, torch
 from tests.conftest import batches, dcgan, play_rounds, wgan_gp
 from gan_lab.penalties.gradient import R1
 from tests.contracts.walk import built
+from tests.unit.test_segmentation import rows
 
 rank, steps = int(os.environ["RANK"]), 3
 torch.distributed.init_process_group("gloo")
 game = GAME
 type(game).ranks = property(lambda self: 2)
 type(game).global_rank = property(lambda self: rank)
-stream = ({k: v[rank * 8 : rank * 8 + 8] for k, v in b.items()} for b in batches())
+stream = ({k: v[rank * 8 : rank * 8 + 8] for k, v in b.items()} for b in STREAM)
 play_rounds(game, stream, steps)
 flat = torch.cat([p.detach().flatten() for p in game.parameters()])
 other = [torch.empty_like(flat) for _ in range(2)]
@@ -62,16 +64,21 @@ GAMES = {
     "'precision=32-true', 'log_every_rounds=50', 'optimizer.generator.eps=1e-5',"
     "'optimizer.discriminator.eps=1e-5').game",
     "began": "built('model=began', 'precision=32-true', 'log_every_rounds=50').game",
+    "segmentation": "built('model=segmentation', 'data.classes=5', 'data.resolution=16', 'discriminator.layers=1',"
+    "'generator.norm=none', 'discriminator.norm=none', 'precision=32-true', 'log_every_rounds=50',"
+    "'optimizer.generator.eps=1e-5', 'optimizer.discriminator.eps=1e-5').game",
 }
+STREAMS = {"segmentation": "rows(size=16)"}  # maps know the classes of more pixels or of fewer
 
 
 @pytest.mark.parametrize("game", now_and_slow(GAMES, ["wgan_gp", "began"]))
 def test_two_ranks_compute_the_numbers_of_one_process(tmp_path, game):
     """Weights and what is logged, to rounding: latents and mixing weights are drawn once, for the whole batch."""
-    port = free_port()
+    port, stream = free_port(), STREAMS.get(game, "batches()")
+    program = REPLICA.replace("GAME", GAMES[game]).replace("STREAM", stream)
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", REPLICA.replace("GAME", GAMES[game]), str(tmp_path / "two.pt")],
+            [sys.executable, "-c", program, str(tmp_path / "two.pt")],
             env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
                  "MASTER_PORT": str(port)},
             stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
@@ -83,7 +90,7 @@ def test_two_ranks_compute_the_numbers_of_one_process(tmp_path, game):
         assert worker.returncode == 0, errors
     two = torch.load(tmp_path / "two.pt", weights_only=True)
 
-    one = play_rounds(eval(GAMES[game]), batches(), 3)
+    one = play_rounds(eval(GAMES[game]), eval(stream), 3)
     start = eval(GAMES[game])
     flat = torch.cat([p.detach().flatten() for p in one.parameters()])
     moved = flat - torch.cat([p.detach().flatten() for p in start.parameters()])

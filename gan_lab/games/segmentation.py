@@ -13,6 +13,7 @@ from gan_lab.common.class_maps import UNLABELLED
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 from gan_lab.common.scalars import Scalar
+from gan_lab.engine.exchange import average
 from gan_lab.engine.play import lazy
 from gan_lab.engine.schedule import schedule
 from gan_lab.engine.step import Term
@@ -105,6 +106,8 @@ class Segmentation(RestingJudge, Translation, GAN):
     sources: ClassVar[tuple[str, ...]] = ("images",)
     targets: ClassVar[tuple[str, ...]] = ("partner",)
     views: ClassVar[tuple[str, ...]] = ("source", "translated", "target", NUMBERS)
+    seen: ClassVar[tuple[str, ...]] = ("translated", NUMBERS)
+    gives: ClassVar[str] = "chances"
     hidden = 1
     exact = True
     paired: ClassVar[bool] = True
@@ -169,12 +172,15 @@ class Segmentation(RestingJudge, Translation, GAN):
         """The mean over pixels whose class is known, those of the whole batch.
 
         Micro-batches are averaged, and know the classes of more pixels or of fewer. So each divides by its share of all
-        that are known. Each rank counts those of its own share of the batch, and the ranks' means are averaged.
+        that are known. The same holds for ranks: each divides by the mean of their numbers.
         """
         truth, whole = play.truth[:, 0].long(), play.whole["partner"]
         total = F.cross_entropy(play.logits, truth, ignore_index=UNLABELLED, reduction="sum")
-        known = (whole != UNLABELLED).sum().clamp(min=1)
-        return total / (known * (play.size / len(whole)))
+        known = (whole != UNLABELLED).sum()
+        if self.ranks > 1:
+            known = known.float()
+            average([known], self.ranks)
+        return total / (known.clamp(min=1 / self.ranks) * (play.size / len(whole)))
 
     # Samples --------------------------------------------------------------------------------
 
@@ -189,6 +195,11 @@ class Segmentation(RestingJudge, Translation, GAN):
         del ask
         logits: Tensor = networks["generator"](source)
         return logits.float().softmax(dim=1)
+
+    @property
+    def made_words(self) -> str:
+        """Of the chances that `translation` gives."""
+        return f"float32 (N, {self.map_classes}, H, W) in [0, 1], how likely each class is at each pixel"
 
     def finished(self, made: Tensor, ask: Mapping[str, int]) -> Tensor:
         """Maps of the likeliest classes: in colours (N, 3, H, W), or numbers (N, 1, H, W) where these are asked."""

@@ -33,12 +33,16 @@ class Translation(AdversarialModule):
         shown: the view that a sample is, unless somebody asks for another.
         hidden: views at the end that no picture shows, and that may be asked for all the same.
         class_maps: columns whose values are class maps, each with its number of classes.
+        seen: views of which a translation of a given image may be.
+        gives: what the networks make of a source, in a word.
     """
 
     sources: ClassVar[tuple[str, ...]] = ()
     targets: ClassVar[tuple[str, ...]] = ()
     views: ClassVar[tuple[str, ...]] = ("source", "translated")
     shown: ClassVar[str] = "translated"
+    seen: ClassVar[tuple[str, ...]] = ("translated",)
+    gives: ClassVar[str] = "images"
     hidden: int = 0
     class_maps: Mapping[str, int] = {}
     latent_dim = 0  # a sample is made of an image
@@ -169,9 +173,14 @@ class Translation(AdversarialModule):
             ask: numbers of the answers that are not the usual ones.
 
         Returns:
-            Shape (N, C, H, W), in [-1, 1].
+            Shape (N, C, H, W), in [-1, 1] unless `made_words` says otherwise.
         """
         raise NotImplementedError
+
+    @property
+    def made_words(self) -> str:
+        """Type, shape and range of what `translation` gives, in words."""
+        return "float32 in [-1, 1]"
 
     def finished(self, made: Tensor, ask: Mapping[str, int]) -> Tensor:
         """What a person gets of what `translation` made, once tiles are put together: (N, C, H, W) in [-1, 1]."""

@@ -29,7 +29,7 @@ Exportable = ImageGenerator | ImageTranslator
 
 
 def export(generator: Exportable, out: Path, *, format: str) -> float:
-    """Write a generator as a file of float32 inputs, `latents` (N, latent_dim) first, and `images`, for any N.
+    """Write a generator as a file of float32 inputs, those that it `takes`, and of what it `gives`, for any N.
 
     Args:
         generator: on the CPU.
@@ -144,11 +144,14 @@ def _write_onnx(generator: Exportable, file: IO[bytes]) -> None:
             program,
             dynamo=True,
             input_names=list(generator.takes),
-            output_names=["images"],
+            output_names=[generator.gives],
             verbose=False,
         )
         assert written is not None
-        content = written.model_proto.SerializeToString()
+        model = written.model_proto
+        model.graph.input[0].doc_string = generator.given
+        model.graph.output[0].doc_string = generator.made
+        content = model.SerializeToString()
     except Exception as error:  # torch's, and those of the libraries below it
         raise GanLabError(
             f"format=onnx: the generator cannot be exported ({first_line(error)}); try format=torch."
@@ -165,7 +168,7 @@ def _run_onnx(path: Path) -> Run:
 
     def run(*inputs: Tensor) -> Tensor:
         given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
-        (images,) = session.run(["images"], given)
+        (images,) = session.run(None, given)
         return torch.from_numpy(images)
 
     return run

@@ -23,11 +23,16 @@ class ImageGenerator(nn.Module):
         networks: by name, in eval mode.
         latent_dim: numbers that one image takes.
         takes: names of what one image takes, `latents` first.
+        gives: what is made, in a word.
+        made: its type and range, in words.
 
     Args:
         game: says how it generates.
         networks: the generator's, by the names that the game gives them.
     """
+
+    gives = "images"
+    made = "float32 in [-1, 1]"
 
     def __init__(self, game: AdversarialModule, networks: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -72,6 +77,8 @@ class ImageTranslator(nn.Module):
         networks: by name, in eval mode.
         takes: names of what one translation takes.
         multiple: of the sides that images may have.
+        gives: what is made, in a word: images, or chances of classes.
+        made: its type, shape and range, in words.
 
     Args:
         game: one that translates.
@@ -90,13 +97,17 @@ class ImageTranslator(nn.Module):
         self.__dict__["_game"] = game
         self.ask = dict(ask or {})
         _, self.multiple = game.sizes()
+        self.gives: str = game.gives
+        self.made: str = game.made_words
+        self.maps: int = game.given_maps
         self.channels: int = game.given_channels + (not game.keeps_alpha)
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, C, H, W) in [-1, 1], whose sides are multiples of `multiple`, to their translations, float32.
+        """Map images (N, C, H, W) in [-1, 1], whose sides are multiples of `multiple`, to what `made` says, float32.
 
-        A model that fills holes takes one more channel: 1 in the holes, where the others are 0, and 0 beside.
+        A model that fills holes takes one more channel: 1 in the holes, where the others are 0, and 0 beside. Class
+        maps are images too: their pixels are number / 127.5 - 1.
         """
         game = self.__dict__["_game"]
         source = game.given(images) if game.keeps_alpha else images
@@ -104,17 +115,25 @@ class ImageTranslator(nn.Module):
         return made
 
     def example(self, count: int) -> tuple[Tensor, ...]:
-        """So many images on the CPU, the more the larger."""
+        """So many images or class maps on the CPU, the more the larger."""
         sides = [self.multiple * -(-SMALL * (count + more) // self.multiple) for more in (1, 2)]
         numbers = torch.Generator().manual_seed(count)
+        if self.maps:
+            return (torch.randint(self.maps, (count, 1, *sides), generator=numbers) / 127.5 - 1,)
         return (torch.rand(count, self.channels, *sides, generator=numbers) * 2 - 1,)
 
     @property
     def given(self) -> str:
         """What its input is, in words."""
-        return (
-            f"float32 (N, {self.channels}, H, W) in [-1, 1], H and W multiples of {self.multiple}"
-        )
+        values = "in [-1, 1]"
+        if self.maps:
+            values = (
+                f"of classes 0 to {self.maps - 1} as number / 127.5 - 1, and 1 where none is known"
+            )
+        elif not self.__dict__["_game"].keeps_alpha:
+            values += ", the last channel 1 in holes and 0 beside, the others 0 in holes"
+        sides = f"H and W multiples of {self.multiple}"
+        return f"float32 (N, {self.channels}, H, W) {values}, {sides}"
 
     def dynamic(self) -> tuple[Any, ...]:
         """The sizes that may change, as torch.export takes them."""

@@ -17,7 +17,7 @@ from gan_lab.engine.randomness import numbers_of
 from gan_lab.generation.generator import ImageGenerator, ImageTranslator, settle_weights
 from gan_lab.generation.latents import latent_of, refuse_without_latents, truncated, walk
 from gan_lab.generation.sampling import Sampler
-from gan_lab.generation.translating import Translator, answer_of, require_translation
+from gan_lab.generation.translating import Translator, answer_of, check_view, require_translation
 from gan_lab.process.machine import allow_tf32
 from gan_lab.storage.run_folder import RunFolder
 
@@ -248,12 +248,23 @@ class Pretrained:
         """What `translate` does, for one part of the images after another."""
         require_translation(self.game)
         sampler = Sampler(self.game, self.networks)
+        if "view" in ask:
+            seen = self.game.seen
+            why = f"a translation of your own images is shown as {' or '.join(seen)} only"
+            check_view(self.game, ask["view"], seen, why)
         answers = self._answers(direction, ask)
         return Translator(sampler, ask=answers, tile=tile, overlap=overlap)
 
     def translation(self, *, direction: str | None = None, **ask: str | int) -> ImageTranslator:
-        """The `generator` of a model that translates, for one direction."""
+        """The `generator` of a model that translates, for one direction and other answers.
+
+        Raises:
+            ConfigError: if a view is asked for: it gives what the networks make, whatever is shown of that.
+        """
         require_translation(self.game)
+        if "view" in ask:
+            why = f"the {self.game.gives} that the networks make are the same in every view"
+            check_view(self.game, ask["view"], (), why)
         return ImageTranslator(self.game, self.networks, self._answers(direction, ask))
 
     def _answers(self, direction: str | None, ask: Mapping[str, str | int]) -> dict[str, int]:

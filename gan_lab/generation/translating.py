@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -149,6 +149,23 @@ def answer_of(game: AdversarialModule, question: str, text: str | int) -> int:
         shown = ", ".join(known[:MANY]) + (", ..." if len(known) > MANY else "")
         raise ConfigError(f"{question}={text}: this run's model knows {shown}.")
     return int(number)
+
+
+def check_view(game: AdversarialModule, view: str | int, seen: Sequence[str], why: str) -> None:
+    """Refuse a view that a translation cannot be shown in.
+
+    Args:
+        game: that translates.
+        view: as a person gave it.
+        seen: names of the views that there are.
+        why: the others are not, in words.
+
+    Raises:
+        ConfigError: one sentence.
+    """
+    number = answer_of(game, "view", view)
+    if game.questions()["view"][number] not in seen:
+        raise ConfigError(f"ask.view={view}: {why}; leave it out.")
 
 
 def _plain(text: str) -> str:

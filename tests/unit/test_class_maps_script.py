@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -67,3 +68,50 @@ def test_masks_alone_keep_their_names_and_bad_palettes_are_named(script, tmp_pat
     assert "'0 0 300 far' is no class" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert script(tmp_path / "empty", tmp_path / "out") == 1
+
+
+def test_a_large_mask_takes_little_memory(script):
+    """All distances of its pixels at once would be 24 numbers for each: 77 MB here, gigabytes for a photograph."""
+    import class_maps
+
+    colours, _ = class_maps.palette_of(COLOURS)
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (800, 1000, 3), dtype=np.uint8)
+    tracemalloc.start()
+    found = np.asarray(class_maps.classes_of(Image.fromarray(pixels), colours, 200))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 15e6
+    some = pixels[790:].astype(np.float64)
+    distances = ((some[:, :, None] - colours) ** 2).sum(-1) ** 0.5
+    wanted = np.where(distances.min(-1) > 200, 255, distances.argmin(-1))
+    assert np.array_equal(found[790:], wanted)
+    assert {0, 1, 2, 255} == set(np.unique(found))
+
+
+def test_damaged_pictures_and_equal_names_are_told_in_a_sentence(script, tmp_path, capsys):
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    (masks / "a").mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(masks / "b.png")
+    whole = (masks / "b.png").read_bytes()
+    (masks / "b.png").write_bytes(whole[: len(whole) // 2])
+    assert script(masks, out) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(f"'{masks / 'b.png'}' cannot be read as a picture (")
+    assert "\n" not in said
+    (masks / "b.png").write_bytes(whole)
+    Image.new("RGB", (4, 4)).save(masks / "b.jpg")
+    assert script(masks, out) == 1
+    said = capsys.readouterr().err.strip()
+    assert (
+        said
+        == f"'{masks / 'b.jpg'}' and '{masks / 'b.png'}' would both become 'b.png'; rename one."
+    )
+    assert not out.exists(), "found before anything is written"
+    for name in ("a/b", "a_b"):
+        (masks / name).mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4)).save(masks / name / "1.png")
+    (masks / "b.jpg").unlink()
+    assert script(masks, out, "--half", "left") == 1
+    assert "would both become 'a_b_label/1.png'" in capsys.readouterr().err

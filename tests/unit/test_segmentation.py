@@ -14,6 +14,7 @@ from torch.testing import assert_close
 import gan_lab
 from gan_lab.assembly.build import build_game
 from gan_lab.common.errors import ConfigError, GanLabError
+from gan_lab.export import main as main_of_export
 from gan_lab.games.class_maps import coloured, palette, planes_of
 from gan_lab.generation.exporting import TOLERANCE, export
 from gan_lab.generation.generator import ImageTranslator, settle_weights
@@ -33,20 +34,22 @@ LINE = (
 )
 
 
-def rows(seed=0):
-    """Batches whose maps have pixels without a class."""
+def rows(seed=0, size=4):
+    """Batches whose maps have pixels without a class, the first map most of them."""
     draw = torch.Generator().manual_seed(seed)
     while True:
-        maps = torch.randint(CLASSES + 1, (4, 1, 16, 16), generator=draw)
+        maps = torch.randint(CLASSES + 1, (size, 1, 16, 16), generator=draw)
         maps[maps == CLASSES] = 255
-        yield {"images": torch.rand(4, 3, 16, 16, generator=draw) * 2 - 1, "partner": maps.byte()}
+        maps[0, :, 3:] = 255
+        images = torch.rand(size, 3, 16, 16, generator=draw) * 2 - 1
+        yield {"images": images, "partner": maps.byte()}
 
 
-def play_of(game, player):
-    """A play of this player's step on the first batch."""
+def play_of(game, player, part=slice(None)):
+    """A play of this player's step on the first batch, or on a part of it that a rank sees."""
     if not game.playing:
         game.configure_optimizers()
-    batch = next(rows())
+    batch = {name: values[part] for name, values in next(rows()).items()}
     (step,) = [step for step in game.steps() if step.player == player]
     game.draws.begin(step.name, 0, 0, 0)
     return game.Play(game, step, batch, draws=game.draws, start=0, whole=batch)
@@ -76,6 +79,26 @@ def test_losses_are_those_of_the_paper():
     assert torch.equal(play.real, planes_of(play.truth, CLASSES))
     assert torch.equal(play.real.sum(dim=1) == 0, truth == 255)
     assert_close(play.fake.sum(dim=1), (truth != 255).float())
+
+
+def test_ranks_weigh_their_pixels_as_one_process_does(monkeypatch):
+    """The mean of two ranks' losses is that of the whole batch, though one knows the classes of fewer pixels."""
+    game = built(*LINE, "precision=32-true").game.eval()
+    plays = [play_of(game, "generator", slice(2 * rank, 2 * rank + 2)) for rank in range(2)]
+    known = [(play.truth != 255).sum().float() for play in plays]
+    assert known[0] < 0.8 * known[1]
+    whole = game._cross_entropy(play_of(game, "generator")).detach()
+
+    def averaged(tensors, ranks):
+        (mine,) = tensors
+        assert float(mine) in [float(one) for one in known]
+        mine.copy_(sum(known) / ranks)
+
+    monkeypatch.setattr("gan_lab.games.segmentation.average", averaged)
+    monkeypatch.setattr(type(game), "ranks", property(lambda self: 2))
+    losses = [game._cross_entropy(play).detach() for play in plays]
+    assert_close(sum(losses) / 2, whole)
+    assert abs(float(losses[0] - whole)) > 0.1, "a rank's own mean would be near it"
 
 
 def test_a_weight_of_zero_is_a_segmenter_alone():
@@ -246,6 +269,33 @@ def translator(*line):
     return ImageTranslator(game.requires_grad_(False).eval(), game.averaged_networks())
 
 
+def test_an_export_says_what_it_takes_and_gives_and_is_checked_with_class_numbers(trained):
+    made = gan_lab.load(trained / "run").generator
+    assert made.gives == "chances"
+    assert made.made.startswith(f"float32 (N, {CLASSES}, H, W) in [0, 1]")
+    assert made.given.startswith("float32 (N, 3, H, W) in [-1, 1], ")
+    given = translator("model=spade", *LINE[1:], "generator.hidden=4", "generator.width=2")
+    assert (given.gives, given.made) == ("images", "float32 in [-1, 1]")
+    assert given.given.startswith(
+        f"float32 (N, 1, H, W) of classes 0 to {CLASSES - 1} as number / 127.5 - 1, and 1 where"
+    )
+    (example,) = given.example(2)
+    assert set(((example + 1) * 127.5).round().flatten().tolist()) == set(range(CLASSES))
+
+
+def test_views_that_change_nothing_are_refused(trained, tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (16, 16)).save(photo)
+    line = [f"run={trained / 'run'}", f"out={tmp_path / 'made.png'}"]
+    assert translate([*line, f"input={photo}", "ask.view=source"]) == 2
+    said = "a translation of your own images is shown as translated or numbers only; leave it out."
+    assert f"ask.view=source: {said}" in capsys.readouterr().err
+    assert main_of_export([*line, "ask.view=numbers", "format=torch"]) == 2
+    said = "the chances that the networks make are the same in every view; leave it out."
+    assert f"ask.view=numbers: {said}" in capsys.readouterr().err
+    assert not (tmp_path / "made.png").exists()
+
+
 @pytest.mark.slow
 def test_a_file_that_refuses_sizes_is_not_kept(tmp_path):
     """Torch's exporter takes the one place, down to which this network halves 64 pixels, for a case of its own."""
@@ -258,9 +308,13 @@ def test_a_file_that_refuses_sizes_is_not_kept(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["segmentation", "spade"])
 def test_models_of_class_maps_are_exported(model, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the extra [export] is not installed")
     norm = [] if model == "segmentation" else ["generator.hidden=4"]
     made = translator(f"model={model}", *LINE[1:], *norm)
     assert export(made, tmp_path / "model.onnx", format="onnx") <= TOLERANCE
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert [(one.name, one.doc_string) for one in graph.input] == [("sources", made.given)]
+    assert [(one.name, one.doc_string) for one in graph.output] == [(made.gives, made.made)]
 
 
 def test_a_photograph_is_never_replaced_by_its_map(trained, tmp_path, capsys):

@@ -154,7 +154,22 @@ def test_a_generator_that_adds_to_the_interpolated_image_begins_near_it() -> Non
     made = network(images)
     assert 0 < (made - plain).abs().mean() < 0.05
     inside = network.last(network.first(images) + network.blocks(network.first(images)))
-    assert_close(made, (plain + inside).clamp(-1, 1))
+    assert_close(made, plain + inside)
+
+
+def test_what_is_added_learns_beyond_the_range_too_and_is_cut_outside_of_training() -> None:
+    """A pixel that is brighter than white passes a gradient, so that it can come back."""
+    network = SuperResolutionGenerator(
+        resolution=32, channels=3, blocks=1, width=4, norm="none", interpolated=True
+    )
+    last = network.last[-1]
+    torch.nn.init.constant_(last.bias, 1.5)
+    white = torch.ones(1, 3, 4, 4)
+    made = network(white)
+    assert float(made.min()) > 1
+    made.mean().backward()
+    assert_close(last.bias.grad, torch.full((3,), 1 / 3))
+    assert torch.equal(network.eval()(white), torch.ones(1, 3, 16, 16))
 
 
 def test_a_residual_translator_takes_any_size_that_halves() -> None:

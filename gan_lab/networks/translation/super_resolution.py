@@ -150,10 +150,15 @@ class SuperResolutionGenerator(nn.Module):
                 last.bias.zero_()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, C, h, w) in [-1, 1] to (N, C, scale h, scale w) in [-1, 1]."""
+        """Map images (N, C, h, w) in [-1, 1] to (N, C, scale h, scale w) in [-1, 1].
+
+        In training, values of an interpolated image with what is added may lie beyond: no gradient passes a clamp, so
+        what is once outside would stay there.
+        """
         x = self.first(images)
         made = self.last(x + self.blocks(x))
         if not self.interpolated:
             return made.tanh()
         enlarged = F.interpolate(images, scale_factor=float(self.scale), mode="bicubic")
-        return (made + enlarged).clamp(-1, 1)
+        made = made + enlarged
+        return made if self.training else made.clamp(-1, 1)
