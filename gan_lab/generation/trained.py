@@ -249,7 +249,7 @@ class Pretrained:
         require_translation(self.game)
         sampler = Sampler(self.game, self.networks)
         if "view" in ask:
-            seen = self.game.seen
+            seen: Sequence[str] = self.game.seen  # type: ignore[assignment]
             why = f"a translation of your own images is shown as {' or '.join(seen)} only"
             check_view(self.game, ask["view"], seen, why)
         answers = self._answers(direction, ask)
