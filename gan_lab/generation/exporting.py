@@ -12,6 +12,7 @@ from typing import IO
 
 import torch
 from torch import Tensor
+from torch.fx.experimental import _config
 
 from gan_lab.common.errors import ConfigError, GanLabError, first_line
 from gan_lab.generation.generator import ImageGenerator, ImageTranslator
@@ -81,7 +82,7 @@ def _checked(
 
     Raises:
         GanLabError: also where the file refuses what the generator takes: torch's exporter decides at the sizes of one
-            example, and a network that halves an image down to one place is not the same for it at larger ones.
+            example.
     """
     try:
         return largest_difference(generator, open_file(path))
@@ -120,7 +121,8 @@ def program_of(generator: Exportable) -> torch.export.ExportedProgram:
     """
     inputs = generator.example(EXAMPLES)
     try:
-        with torch.no_grad():
+        # A size that may be 1 is no case of its own: some networks halve an image down to one place.
+        with torch.no_grad(), _config.patch(backed_size_oblivious=True):
             return torch.export.export(generator, inputs, dynamic_shapes=generator.dynamic())
     except Exception as error:  # torch has a dozen kinds for code that it cannot follow
         raise GanLabError(

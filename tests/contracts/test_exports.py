@@ -137,6 +137,16 @@ def test_a_file_with_other_images_is_not_kept(format, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_refuses_sizes_is_not_kept(tmp_path, monkeypatch):
+    """Torch may decide at the sizes of its one example."""
+    generator = generator_of("generator=mlp")
+    fixed = torch.export.export(generator, generator.example(2))
+    monkeypatch.setattr("gan_lab.generation.exporting.program_of", lambda _: fixed)
+    with pytest.raises(GanLabError, match="refuses some sizes that the generator takes"):
+        export(generator, tmp_path / "x", format="torch")
+    assert list(tmp_path.iterdir()) == []
+
+
 def program(generator):
     size = ({0: torch.export.Dim("batch", min=1)},)
     return torch.export.export(
