@@ -26,7 +26,7 @@ class AutoencoderGenerator(nn.Module):
     """The decoder of `AutoencoderDiscriminator` with weights of its own, and tanh at the end.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 64, uniform.
         width: channels of every hidden layer, >= 1.
@@ -52,7 +52,7 @@ class AutoencoderDiscriminator(nn.Module):
     """Judges an image by how badly it is reconstructed: the logit is minus the mean error of a pixel.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels at the finest resolution, >= 1; the encoder has twice, three times ... as many at half,
             a quarter ... of it, the decoder `width` everywhere.

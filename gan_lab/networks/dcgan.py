@@ -30,7 +30,7 @@ class DcganGenerator(LabelledNetwork):
     """Project z to 4x4, then double the resolution by transposed convolutions; tanh at the end.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 100.
         width: channels of the finest hidden layer, >= 1.
@@ -87,7 +87,7 @@ class DcganDiscriminator(LabelledDiscriminator):
     """Halve the resolution by strided convolutions down to 4x4, then one logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels of the finest hidden layer, >= 1.
         max_width: most channels of any layer, >= width; None is 8 * width.

@@ -47,7 +47,7 @@ class DcganEncoder(nn.Module):
     """Halve the resolution by strided convolutions down to 4x4, then a linear layer to the latent.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of a latent.
         width: channels of the finest hidden layer, >= 1.

@@ -49,7 +49,7 @@ class FastganGenerator(LabelledNetwork):
     """z to 4x4; at each doubling a 3x3 convolution, batch norm and gated units; excitations over `skip` doublings.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 256.
         width: channels at 64 px, >= 1; twice as many for each halving below, half for each doubling above.
@@ -139,7 +139,7 @@ class FastganDiscriminator(LabelledDiscriminator):
     """Blocks of two paths that halve down to 8x8, whose places decoders can read; a 4x4 convolution and a logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels at the images' size, >= 1; twice as many for each halving.
         max_width: most channels, >= 1; None is 8 width.

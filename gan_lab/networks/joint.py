@@ -66,7 +66,7 @@ class DcganJointDiscriminator(JointDiscriminator):
     """The convolutions of the DCGAN's discriminator over the image, two layers over the latent, one over both, a logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of a latent.
         width: channels of the finest hidden layer, >= 1.

@@ -72,7 +72,7 @@ class ProgressiveGenerator(LabelledNetwork):
     """A first level at 4x4 px, and one for each doubling; colours are a 1x1 convolution of any level.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256, of the last level.
+        resolution: 16, 32, 64, 128, 256 or 512, of the last level.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 512.
         width: channels of the finest level, >= 1.
@@ -146,7 +146,7 @@ class ProgressiveDiscriminator(LabelledDiscriminator):
     """Levels that halve down to 4x4, the deviation of the batch, a convolution, a linear layer and the logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256, of the finest level.
+        resolution: 16, 32, 64, 128, 256 or 512, of the finest level.
         channels: channels of the images, any.
         width: channels of the finest level, >= 1.
         max_width: most channels of any level, >= width.

@@ -130,7 +130,7 @@ class R3ganGenerator(LabelledNetwork):
     The pixels have no bound of their own: arXiv:2501.05441 learns one, and samples are clamped to [-1, 1].
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 64.
         width: channels of the coarse stages, >= 1.
@@ -180,7 +180,7 @@ class R3ganDiscriminator(LabelledDiscriminator):
     """The generator's mirror: 1x1 from pixels, blocks and halvings down to 4x4, a 4x4 filter on each plane, a logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels of the coarse stages, >= 1.
         halve_above: px above which each doubling halves the channels, >= 4.

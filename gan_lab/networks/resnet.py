@@ -29,7 +29,7 @@ class ResnetGenerator(LabelledNetwork):
     """Project z to 4x4, then one residual block per doubling; norm, ReLU, 3x3 and tanh at the end.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 128.
         width: channels of every block, >= 1.
@@ -87,7 +87,7 @@ class ResnetDiscriminator(LabelledDiscriminator):
     """Residual blocks that halve down to 8x8, two more there, ReLU, the mean over pixels, a logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels of every block, >= 1.
         norm: "none", "layer" or "batch", before each ReLU but those of the first block and the

@@ -79,7 +79,7 @@ class StyleGanGenerator(StyledNetwork):
     """A mapping network, and levels of convolutions with AdaIN from a constant of 4x4 px.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256, of the last level.
+        resolution: 16, 32, 64, 128, 256 or 512, of the last level.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 512.
         width: channels of the finest level, >= 1.

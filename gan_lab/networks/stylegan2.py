@@ -89,7 +89,7 @@ class StyleGan2Generator(StyledNetwork):
     """A mapping network, and a synthesis network of modulated convolutions from a constant of 4x4 px.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 512.
         width: channels of the finest layers, >= 1.
@@ -238,7 +238,7 @@ class StyleGan2Discriminator(LabelledDiscriminator):
     """Blocks that halve down to 4x4, the deviation of the batch, a convolution, a linear layer and the logit.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels of the finest layers, >= 1.
         max_width: most channels of any layer, >= width.

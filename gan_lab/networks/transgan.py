@@ -72,7 +72,7 @@ class TransganGenerator(LabelledNetwork):
     """z to 8x8 tokens, blocks at each size, and doublings between: pixel shuffle at the end, bicubic before.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 256.
         width: channels of the last stage, >= 1.
@@ -127,7 +127,7 @@ class TransganDiscriminator(LabelledDiscriminator):
     """Patches of one size, then of twice and four times that size beside what was read so far; a last token judges.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels at the end, a multiple of 4; a quarter and a half of them before.
         patch: px of the side of the smallest patches.

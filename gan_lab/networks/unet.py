@@ -27,7 +27,7 @@ class UNetDiscriminator(LabelledDiscriminator):
     """Residual blocks down to 4x4, whose sum over places is judged; and up again, each beside what it was going down.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         width: channels at half the images' size, >= 1; twice as many for each further halving.
         max_width: most channels, >= 1; None is 8 width.

@@ -35,7 +35,7 @@ def test_it_composes_and_trains_a_round(name):
     game = built(f"experiment={name}", *data, f"data.resolution={side}").game
     stream = (
         {**batch, **dict.fromkeys(game.reads, batch["images"]), **maps_for(game, batch)}
-        for batch in batches(game.phase.batch_size or 8, 3 if two_images else 1, side)
+        for batch in batches(8, 3 if two_images else 1, side)
     )
     play_rounds(game, stream, math.ceil(game.n_critic.at(0)))
     assert game.clock.generator_updates == 1

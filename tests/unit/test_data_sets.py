@@ -18,6 +18,7 @@ from PIL import Image
 
 from gan_lab.common.errors import ConfigError, DataError
 from gan_lab.data.image_set import ImageSet
+from gan_lab.data.sets.afhq import Afhq
 from gan_lab.data.sets.celeba import Celeba
 from gan_lab.data.sets.cifar import CLASSES, Cifar10
 from gan_lab.data.sets.fashion_mini import FashionMini, fashion_mini_indices
@@ -34,7 +35,7 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "work")
 
 
-SOURCES = [FashionMini, Mnist, FashionMnist, Cifar10, Celeba, ImageFolder]
+SOURCES = [FashionMini, Mnist, FashionMnist, Cifar10, Celeba, ImageFolder, Afhq]
 
 
 def listing(folder):
@@ -433,3 +434,33 @@ def test_bad_options_are_refused(source):
         source(resolution=0)
     with pytest.raises(ConfigError, match=f"data={source.name}: has no split 'dev'"):
         source().load("dev")
+
+
+# --- AFHQ
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_afhq_has_three_classes_or_one_animal(tmp_path, held_out):
+    """Of its second and its first version, with a folder around; an animal's images are the same in both ways."""
+    for number, (split, animal) in enumerate(
+        (split, animal) for split in ("train", held_out) for animal in ("cat", "dog", "wild")
+    ):
+        folder = tmp_path / "afhq" / split / animal
+        folder.mkdir(parents=True)
+        for image in range(2 if split == "train" else 1):
+            Image.new("RGB", (20, 20), (40 * number, 100 * image, 0)).save(folder / f"{image}.png")
+    whole = Afhq(root=str(tmp_path), resolution=16)
+    train, test = whole.load("train"), whole.load("test")
+    assert whole.facts["classes"] == train.classes == ("cat", "dog", "wild")
+    assert train.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert test.labels.tolist() == [0, 1, 2]
+    dogs = Afhq(root=str(tmp_path), resolution=16, animal="dog")
+    alone = dogs.load("train")
+    assert torch.equal(alone.images, train.images[2:4])
+    assert alone.labels is None
+    assert "3 images of dog are used." in alone.notes
+    assert torch.equal(dogs.load("test").images, test.images[1:2])
+    with pytest.raises(DataError, match="data=afhq: no images of wild for the split train are in"):
+        Afhq(root=str(tmp_path / "afhq" / "train" / "cat"), animal="wild").load("train")
+    with pytest.raises(ConfigError, match=r"data\.animal=cow: must be one of all, cat, dog, wild"):
+        Afhq(animal="cow")

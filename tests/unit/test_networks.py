@@ -246,11 +246,11 @@ def test_the_cheap_shortcut_equals_the_references_order(resample: str) -> None:
 
 
 @pytest.mark.parametrize("family", CONVOLUTIONAL)
-@pytest.mark.parametrize("resolution", [8, 33, 48, 512])
+@pytest.mark.parametrize("resolution", [8, 33, 48, 1024])
 def test_resolutions_that_do_not_double_are_refused(family: str, resolution: int) -> None:
     message = (
         f"data.resolution={resolution}: the {family} networks double from 4, "
-        "use 16, 32, 64, 128 or 256."
+        "use 16, 32, 64, 128, 256 or 512."
     )
     generator, discriminator = FAMILIES[family]
     with pytest.raises(ConfigError) as caught:

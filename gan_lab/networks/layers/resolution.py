@@ -5,19 +5,19 @@ from __future__ import annotations
 from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import in_range
 
-RESOLUTIONS = (16, 32, 64, 128, 256)
+RESOLUTIONS = (16, 32, 64, 128, 256, 512)
 
 
 def doublings(resolution: int, family: str) -> int:
     """Return how often 4 doubles up to `resolution`, such as 4 for 64.
 
     Raises:
-        ConfigError: if the resolution is not a power of two from 16 to 256.
+        ConfigError: if the resolution is not a power of two from 16 to 512.
     """
     if resolution not in RESOLUTIONS:
         raise ConfigError(
             f"data.resolution={resolution}: the {family} networks double from 4, "
-            "use 16, 32, 64, 128 or 256."
+            "use 16, 32, 64, 128, 256 or 512."
         )
     return RESOLUTIONS.index(resolution) + 2
 
