@@ -122,7 +122,8 @@ def program_of(generator: Exportable) -> torch.export.ExportedProgram:
     inputs = generator.example(EXAMPLES)
     try:
         # A size that may be 1 is no case of its own: some networks halve an image down to one place.
-        with torch.no_grad(), _config.patch(backed_size_oblivious=True):
+        alike = _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+        with torch.no_grad(), alike:
             return torch.export.export(generator, inputs, dynamic_shapes=generator.dynamic())
     except Exception as error:  # torch has a dozen kinds for code that it cannot follow
         raise GanLabError(
