@@ -89,7 +89,7 @@ RECIPES: Mapping[str, Recipe] = {
     "adcgan": labelled("adcgan", MNIST, SPECTRAL, 30),
     "contragan": labelled("contragan", MNIST, [*SPECTRAL, "auxiliary.contragan.temperature=0.1"], 30),
     "reacgan": labelled("reacgan", MNIST, SPECTRAL, 30),
-    "sagan": labelled("sagan", MNIST, SMALL_BLOCKS, 24),
+    "sagan": labelled("sagan", MNIST, [*SMALL_BLOCKS, "discriminator.width=32"], 24),
     "biggan_deep": labelled("biggan_deep", MNIST, [*SMALL_BLOCKS, "generator.embedding=32"], 24),
     "acgan-clothes": labelled("acgan", "data=fashion_mnist", ACGAN, 20),
     "projection-photos": labelled("projection", "data=cifar10", SPECTRAL, 12),

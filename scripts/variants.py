@@ -44,6 +44,15 @@ NARROW = [
 STYLES = ["generator.style_dim=128", "generator.mapping_layers=2"]
 GROWTH = ["model.first=8", "model.phase_kimg=8", "model.fade_kimg=8"]
 
+THIN = [
+    f"{player}.{width}"
+    for player in ("generator", "discriminator")
+    for width in ("width=16", "max_width=128")
+]
+TOKENS = [
+    f"{player}.{size}" for player in ("generator", "discriminator") for size in ("width=64", "depth=3", "head_width=16")
+]  # fmt: skip
+
 
 # What each variant takes, whatever it is trained on.
 RECIPES = {
@@ -61,6 +70,25 @@ RECIPES = {
     "stylegan2": ["model=stylegan2", *NARROW, *STYLES, "penalty=[r1]", "penalty.r1.weight=0.2"],
     "r3gan": ["experiment=r3gan_small"],
     "gat": ["experiment=gat_small"],
+    "transgan": [
+        "model=transgan", "generator.width=16", "generator.depths=[1]", "generator.head_width=16",
+        "discriminator.width=64", "discriminator.depths=[1,1,1]", "discriminator.head_width=16", "latent.dim=64",
+        "data.batch_size=16", *rates("5e-4"), "model.n_critic=1", "model.generator_batch=1",
+        "penalty.gradient_penalty.every=4", "ema.half_life_kimg=2",
+    ],
+    "adversarial_flow": [
+        "model=adversarial_flow", *TOKENS, "data.batch_size=16", *rates("1e-3"), "ema.half_life_kimg=2",
+        "auxiliary.transport.weight={schedule: cosine, start: 0.2, end: 0.005, kimg: 40}",
+    ],
+    "fastgan": ["model=fastgan", *THIN, "latent.dim=64", "data.batch_size=16", *rates("5e-4")],
+    "projected_gan": [
+        "model=projected_gan", "generator.width=16", "generator.max_width=128", "discriminator.width=32",
+        "latent.dim=64", "data.batch_size=16", *rates("5e-4"),
+    ],
+    "unet": [
+        "model=dcgan", "loss=hinge", "discriminator=unet", "auxiliary=[cutmix]", "generator.width=32",
+        "discriminator.width=16", "discriminator.max_width=128", "data.batch_size=16", *rates("4e-4"),
+    ],
 }  # fmt: skip
 FACES = {
     "wgan": ["experiment=faces_wgan"], "wgan_gp": ["experiment=faces"], "stylegan2": ["experiment=stylegan2_small"]
@@ -69,6 +97,7 @@ GROWN = {"progressive": 48, "stylegan": 48}
 KIMG = {
     "fashion_mini": {
         "gan": 60, "dcgan": 30, "lsgan": 30, "wgan": 30, "wgan_gp": 30, "sngan": 30, "stylegan2": 30, **GROWN,
+        "transgan": 30, "adversarial_flow": 40, "fastgan": 30, "projected_gan": 30, "unet": 30,
     },
     "celeba": {"gan": 60, "dcgan": 30, "lsgan": 30, "sngan": 30, **GROWN},  # of experiments, their own
 }  # fmt: skip
@@ -128,14 +157,15 @@ def save_picture(folder: Path, path: Path) -> None:
 def table(rows: list[dict], data: str) -> str:
     """The table of docs/variants.md for one data set."""
     lines = [
-        "| variant | kimg | seconds of one core | small Frechet at 0 | at the end | samples |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| variant | kimg | seconds of one core | images/s | small Frechet at 0 | at the end | samples |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         picture = f"![{row['variant']}](images/{data}-{row['variant']}.png)"
-        seconds = row.get("cpu_seconds", "-")
+        seconds = row["cpu_seconds"]
         lines.append(
-            f"| {row['variant']} | {row['kimg']:.0f} | {seconds} | {row['start']:.0f} | {row['end']:.2g} | {picture} |"
+            f"| {row['variant']} | {row['kimg']:.0f} | {seconds} | {1000 * row['kimg'] / seconds:.0f} "
+            f"| {row['start']:.0f} | {row['end']:.2g} | {picture} |"
         )
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 from gan_lab.common.errors import ConfigError, nearest
@@ -45,7 +46,7 @@ class Schedule:
     values: tuple[float, ...] = ()
     knots: tuple[float, ...] = field(default=())
 
-    @property
+    @cached_property
     def constant(self) -> bool:
         """Whether the value never changes."""
         return self.kind == "constant" and self.warmup_kimg == 0

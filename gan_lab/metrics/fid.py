@@ -6,11 +6,10 @@ from collections.abc import Hashable
 
 import torch
 
-from gan_lab.common.errors import ConfigError
 from gan_lab.common.ranges import one_of
 from gan_lab.metrics.extractor import FULL_PRECISION
 from gan_lab.metrics.feature_distance import FeatureDistance
-from gan_lab.metrics.inception import FEATURES, PRECISIONS, RESIZES, InceptionFeatures
+from gan_lab.metrics.inception import PRECISIONS, RESIZES, InceptionFeatures, known_feature
 from gan_lab.metrics.inception_weights import find_weights
 from gan_lab.metrics.views import Conditions, Reals
 
@@ -43,9 +42,7 @@ class Fid(FeatureDistance):
         features_precision: str = FULL_PRECISION,
     ) -> None:
         super().__init__(every_kimg=every_kimg, num_samples=num_samples)
-        if feature not in FEATURES:
-            known = ", ".join(map(str, FEATURES))
-            raise ConfigError(f"feature={feature}: must be one of {known}.")
+        known_feature(feature)
         one_of("resize", resize, tuple(RESIZES))
         one_of("features_precision", features_precision, tuple(PRECISIONS))
         self.feature = feature

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExtractorInceptionV3
 
-from gan_lab.common.errors import WeightsError
+from gan_lab.common.errors import ConfigError, WeightsError
 from gan_lab.metrics.extractor import FULL_PRECISION, Extractor
 from gan_lab.metrics.inception_weights import InceptionWeights
 from gan_lab.metrics.resize import antialiased, tf_bilinear
@@ -30,6 +30,13 @@ RESIZES: dict[str, tuple[str, Callable[[Tensor, int], Tensor]]] = {
     ),
 }
 PRECISIONS = {FULL_PRECISION: torch.float32, "bf16": torch.bfloat16}
+
+
+def known_feature(feature: int) -> None:
+    """Raise ConfigError where no layer has so many features."""
+    if feature not in FEATURES:
+        known = ", ".join(map(str, FEATURES))
+        raise ConfigError(f"feature={feature}: must be one of {known}.")
 
 
 class InceptionFeatures(Extractor):

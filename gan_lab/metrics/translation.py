@@ -11,32 +11,61 @@ from torch import Tensor
 from gan_lab.common.errors import ConfigError
 from gan_lab.data.table import SideBySide
 from gan_lab.media.images import to_uint8
+from gan_lab.metrics.extractor import Extractor
 from gan_lab.metrics.score import Metric, about_images
 from gan_lab.metrics.views import Fakes, Reals, Sample
 from gan_lab.perceptual.distance import PerceptualDistance
 
 OTHER = {"a": "b", "b": "a"}  # which kind becomes the other
-BATCH = 32
+
+
+class PerceptualMeans(Extractor):
+    """Means over the places of each stage of the small perceptual network: 240 numbers of an image."""
+
+    resize = "none; grey images repeated to three channels"
+    cpu_batch = 32
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        distance = PerceptualDistance().to(device)
+        self.network = distance.network
+        self.name = self.weights = distance.name
+        self.sha256, self.dim = distance.sha256, 240
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map uint8 images (N, C, H, W) to (N, 240)."""
+        stages = self.network((images.float() / 127.5 - 1).expand(-1, 3, -1, -1))
+        return torch.cat([maps.mean(dim=(2, 3)) for maps in stages], dim=1)
 
 
 class Translation(Metric):
     """The kernel distance of translated images from those of the other kind; lower is better.
 
     It is the unbiased squared MMD with KID's cubic kernel (arXiv:1801.01401, section 4), on features of the project's
-    small perceptual network: its mean is right for few images, and it may be below 0. The protocol tells what the
+    small perceptual network, or of Inception, as `metric/translation_768` and so on: its mean is right for few images,
+    and it may be below 0. The protocol tells what the
     sources themselves get: a translation that did something is nearer. A model that goes both ways gets the mean of
     both directions, and one that shows images translated there and back their L1 distance beside.
 
     Args:
         every_kimg: evaluate when so many thousand training images were seen; 0 for the end only.
         num_samples: images of the smaller kind, at most.
+        feature: None for the small perceptual network; 2048, 768, 192 or 64 for a layer of Inception.
     """
 
     key = "metric/translation"
     needs: ClassVar[frozenset[str]] = frozenset({"directions"})
 
-    def __init__(self, *, every_kimg: float = 2, num_samples: int = 200) -> None:
+    def __init__(
+        self, *, every_kimg: float = 2, num_samples: int = 200, feature: int | None = None
+    ) -> None:
         super().__init__(every_kimg=every_kimg, num_samples=num_samples)
+        self.feature = feature
+        if feature is not None:
+            from gan_lab.metrics.inception import known_feature
+
+            known_feature(feature)
+            self.key = f"metric/translation_{feature}"
         # What a model may offer at most; `meet` tells what it does.
         self.ways: Mapping[str, Mapping[str, int]] = {kind: {} for kind in OTHER}
         self.back: int | None = 0
@@ -44,7 +73,7 @@ class Translation(Metric):
     @property
     def keys(self) -> tuple[str, ...]:
         """The mean, that of each direction where there are two, and the distance there and back where images return."""
-        directions = [f"metric/translation_{kind}" for kind in self.ways]
+        directions = [f"{self.key}_{kind}" for kind in self.ways]
         cycle = ["metric/cycle"] if self.back is not None else []
         return (self.key, *(directions if len(directions) > 1 else ()), *cycle)
 
@@ -71,16 +100,14 @@ class Translation(Metric):
                 f"metrics: translation needs two kinds of images, and {data.name} has one; choose data=unpaired, or "
                 "other metrics."
             )
-        self.distance = PerceptualDistance().to(reals.device)
-        self.device = reals.device
+        self.extractor = self._extractor(reals)
         images = {kind: data.columns[f"images_{kind}"].values for kind in OTHER}
         self.reals = {kind: self._features(one) for kind, one in images.items()}
         between = kernel_distance(self.reals["a"], self.reals["b"])
         self.protocol = {
             **about_images(reals, len(data)),
             "num_samples": min(self.num_samples, len(data)),
-            "perceptual": self.distance.name,
-            "perceptual_sha256": self.distance.sha256,
+            **self.extractor.identity(),
             "translation_of_the_sources": between,
         }
 
@@ -97,7 +124,7 @@ class Translation(Metric):
             self.seen[kind].append(self._features(to_uint8(made)))
             if self.back is None:
                 continue
-            source = fakes.rows[f"images_{OTHER[kind]}"].to(self.device).float()
+            source = fakes.rows[f"images_{OTHER[kind]}"].to(self.extractor.device).float()
             back = to_uint8(fakes.view(**asked, view=self.back)).float()
             self.cycles.append((back - source).abs().mean(dim=(1, 2, 3)) / 255)
 
@@ -108,20 +135,24 @@ class Translation(Metric):
             for kind, found in self.seen.items()
         }
         found = {self.key: sum(into.values()) / len(into)}
-        found |= {f"metric/translation_{kind}": value for kind, value in into.items()}
+        found |= {f"{self.key}_{kind}": value for kind, value in into.items()}
         if self.back is not None:
             found["metric/cycle"] = float(torch.cat(self.cycles).double().mean())
         return {key: found[key] for key in self.keys}
 
+    def _extractor(self, reals: Reals) -> Extractor:
+        if self.feature is None:
+            return PerceptualMeans(reals.device)
+        from gan_lab.metrics.inception import InceptionFeatures
+        from gan_lab.metrics.inception_weights import find_weights
+
+        weights = find_weights(reals.conditions.weights, feature=self.feature)
+        return InceptionFeatures(weights, feature=self.feature, device=reals.device)
+
     @torch.no_grad()
     def _features(self, images: Tensor) -> Tensor:
-        """Means over the places of each stage (N, 240), float64, of uint8 images."""
-        found = []
-        for part in images.split(BATCH):
-            pixels = part.to(self.device).float() / 127.5 - 1
-            stages = self.distance.network(pixels.expand(-1, 3, -1, -1))
-            found.append(torch.cat([maps.mean(dim=(2, 3)) for maps in stages], dim=1))
-        return torch.cat(found).double().cpu()
+        """Features (N, d), float64, of uint8 images."""
+        return self.extractor.features(images).double().cpu()
 
 
 def kernel_distance(first: Tensor, second: Tensor) -> float:

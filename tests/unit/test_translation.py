@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +14,17 @@ from torch.testing import assert_close
 
 from gan_lab.auxiliary.pixel import Pixel
 from gan_lab.common.errors import ConfigError
+from gan_lab.data.image_set import ImageSet
+from gan_lab.data.table import SideBySide
 from gan_lab.degrade.colour import Grey
 from gan_lab.degrade.holes import Holes
 from gan_lab.degrade.noise import GaussianBlur, GaussianNoise
 from gan_lab.degrade.resolution import Bicubic
 from gan_lab.games.pool import ImagePool
-from gan_lab.metrics.translation import kernel_distance
+from gan_lab.metrics.inception import InceptionFeatures
+from gan_lab.metrics.inception_weights import read_weights
+from gan_lab.metrics.translation import Translation, kernel_distance
+from gan_lab.metrics.views import Conditions, Fakes, Reals
 from gan_lab.networks.translation.patch import PatchDiscriminator, receptive_field
 from gan_lab.networks.translation.resnet import TranslationGenerator
 from gan_lab.networks.translation.super_resolution import (
@@ -264,3 +272,31 @@ def test_the_kernel_distance_is_the_unbiased_mmd() -> None:
     ]
     across = np.mean([kernel(a, b) for a in x for b in y])
     assert kernel_distance(x, y) == pytest.approx(sum(within) - 2 * across)
+
+
+def test_a_translation_is_measured_in_a_layer_of_inception_too(shared_data: Path) -> None:
+    path = next((shared_data / "inception").glob("*.pth"))
+    kinds = {
+        kind: ImageSet(
+            name=kind, split="train", labels=None, classes=(), fingerprint=kind,
+            images=torch.randint(0, 200 + 50 * place, (4, 3, 16, 16), dtype=torch.uint8),
+        )
+        for place, kind in enumerate("ab")
+    }  # fmt: skip
+    data = SideBySide(name="two", split="train", tables=kinds)
+    source, conditions = SimpleNamespace(load=lambda _: data), Conditions(weights=str(path))
+    reals = Reals(source, torch.device("cpu"), conditions, batch_size=4)
+    metric = Translation(feature=192)
+    metric.meet(SimpleNamespace(made_of=("images_a",)))  # type: ignore[arg-type]
+    metric.look_at(reals)
+    metric.reset()
+    made = kinds["a"].images.float() / 127.5 - 1
+    metric.add(Fakes(made, None, None, view=lambda **_: made))
+    network = InceptionFeatures(read_weights(path), feature=192)
+    a, b = (network.features(kinds[kind].images).double() for kind in "ab")
+    untouched = kernel_distance(a, b)
+    assert metric.compute() == {"metric/translation_192": pytest.approx(untouched)}
+    assert metric.protocol["translation_of_the_sources"] == pytest.approx(untouched)
+    assert metric.protocol["feature"] == 192
+    with pytest.raises(ConfigError, match="feature=100: must be one of 2048, 768, 192, 64"):
+        Translation(feature=100)
