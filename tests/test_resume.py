@@ -38,7 +38,16 @@ MODELS = {
         "penalty.r1.every=3",
         "penalty.path_length.every=2",
     ],
-}  # fmt: skip - with batch statistics, labels, a state of the loss, codes, a mean style and a mean path length
+    "stylegan3": [
+        "model=stylegan3",
+        "generator.layers=3",
+        "generator.margin=2",
+        "generator.max_width=16",
+        "generator.style_dim=16",
+        "latent.dim=16",
+        "penalty.r1.every=3",
+    ],
+}  # fmt: skip - with batch statistics, labels, a state of the loss, codes, a mean style and a mean path length, magnitudes
 
 
 def assert_same_state(one, other):
@@ -58,7 +67,7 @@ def records(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", now_and_slow(MODELS, ["dcgan", "wgan_gp", "biggan", "stylegan2"]))
+@pytest.mark.parametrize("name", now_and_slow(MODELS, ["dcgan", "wgan_gp", "biggan", "stylegan2", "stylegan3"]))
 def test_n_and_resume_and_n_are_2n(tmp_path, name):
     command = [*MODELS[name], *SMALL, "metrics.every_kimg=0.05"]
     assert main([*command, "max_rounds=14", f"hydra.run.dir={tmp_path}/straight"]) == 0

@@ -70,6 +70,11 @@ class Declarations(nn.Module):
         """Whether `generate` takes a `truncation` (N, 1) beside what `inputs` returns; else latents may be cut off."""
         return False
 
+    @property
+    def translates(self) -> bool:
+        """Whether `generate` takes a `shift` (N, 2), in sides of an image to the right and down."""
+        return False
+
     def questions(self) -> Mapping[str, Sequence[str]]:
         """What may be asked of samples beside their number: by name, the names of the values 0, 1, 2, ..."""
         return {}

@@ -325,7 +325,7 @@ class GAN(AdversarialModule):
     def made(self, generator: nn.Module, inputs: Mapping[str, Tensor], **beside: Any) -> Tensor:
         """What a generator makes of samples' inputs, float32; `beside` is what else it takes."""
         given = (inputs["labels"],) if "labels" in inputs else ()
-        beside |= {name: inputs[name] for name in ("truncation",) if name in inputs}
+        beside |= {name: inputs[name] for name in ("truncation", "shift") if name in inputs}
         images: Tensor = generator(self.latent.from_normal(inputs["latents"]), *given, **beside)
         return images.float().clamp(-1, 1)  # generators without tanh overshoot
 
@@ -333,6 +333,11 @@ class GAN(AdversarialModule):
     def truncates(self) -> bool:
         """Whether the generator truncates by itself, such as in the space of its styles."""
         return bool(getattr(self.generator, "truncates", False))
+
+    @property
+    def translates(self) -> bool:
+        """Whether the generator moves its images where it is told to."""
+        return bool(getattr(self.generator, "translates", False))
 
     def warnings(self) -> list[str]:
         """Choices that train but contradict the papers."""

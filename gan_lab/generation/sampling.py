@@ -91,9 +91,15 @@ class Sampler:
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """What metrics may ask for, by name: the answers to the question `view`, and the model's own classifier."""
+        """What metrics may ask for: answers to the question `view`, the model's own classifier, and moved samples."""
         classifier = ("classifier",) if hasattr(self.module, "classify") else ()
-        return (*self.questions.get("view", ()), *classifier)
+        moved = ("translations",) if self.module.translates else ()
+        return (*self.questions.get("view", ()), *classifier, *moved)
+
+    def moved(self, start: int, count: int, shift: Tensor) -> Tensor:
+        """The samples from `start` on, whose generator moves them by shares of a side (count, 2), right and down."""
+        inputs = self.inputs(self.seed, range(start, start + count))
+        return self.images({**inputs, "shift": shift})
 
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:

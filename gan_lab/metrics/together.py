@@ -246,7 +246,7 @@ class Metrics:
         """Samples, and what goes with the first so many of them: the rows of the split that they were made of."""
         columns = getattr(sample, "made_of", ())
         if not columns:
-            return sample(at, count), lambda _: {}
+            return sample(at, count), partial(_movable, sample, at)
         numbers = list(range(at, at + count))
         rows = {}
         for name in columns:
@@ -295,6 +295,12 @@ def _refuse_points(metric: Metric, source: Source) -> None:
 
 def _features(extractor: Extractor, images: Tensor) -> Tensor:
     return extractor.features(to_uint8(images))
+
+
+def _movable(sample: Sample, at: int, own: int) -> dict[str, Any]:
+    """The first so many samples of a batch once more, moved, where what makes them can do so."""
+    moved = getattr(sample, "moved", None)
+    return {} if moved is None else {"moved": partial(moved, at, own)}
 
 
 def _labels(sample: Sample, start: int, count: int) -> Tensor | None:

@@ -77,6 +77,7 @@ class Fakes(NamedTuple):
         rows: stored values (n, ...) by column, of the rows that they were made of; empty where of numbers.
         view: something else that the model makes of these rows, float (n, C, H, W): `view(direction=1)`.
         classify: the model's own classifier, from images (n, C, H, W) in [-1, 1] to logits (n, K), if it has one.
+        moved: the same samples from a generator that is told to move them by shares of a side (n, 2), if it can.
     """
 
     images: Tensor
@@ -85,6 +86,7 @@ class Fakes(NamedTuple):
     rows: Mapping[str, Tensor] = MappingProxyType({})
     view: Callable[..., Tensor] | None = None
     classify: Callable[[Tensor], Tensor] | None = None
+    moved: Callable[[Tensor], Tensor] | None = None
 
 
 class Reals:

@@ -21,6 +21,7 @@ SHALLOW = {
     "gat": ("++generator.depth=2", "++discriminator.depth=2"),
     "adversarial_flow": ("++generator.depth=2", "++discriminator.depth=2"),
     "transgan": ("++generator.depths=[1]", "++discriminator.depths=[1]"),
+    "stylegan3": ("++generator.layers=4", "++generator.margin=2"),
 }
 # Generators that map noise of an image's size, and no other.
 NOISE_OF_IMAGES = ("adversarial_flow", "edm")
@@ -55,6 +56,8 @@ def composed(*overrides: str, fast: tuple[str, ...] = FAST) -> dict[str, Any]:
     """The resolved configuration of this command line, tiny unless it says otherwise."""
     given = {override_key(override) for override in overrides}
     shallow = [o for name, more in SHALLOW.items() if f"model={name}" in overrides for o in more]
+    if "generator=stylegan3" in overrides:
+        shallow += SHALLOW["stylegan3"]
     kept = [override for override in (*fast, *shallow) if override_key(override) not in given]
     config = OmegaConf.to_container(compose([*kept, *overrides]), resolve=True)
     assert isinstance(config, dict)

@@ -28,6 +28,7 @@ class ModulatedConv2d(nn.Module):
         demodulate: whether outputs are brought to unit size; without it weights have an equalised rate.
         up: whether H and W double, by a transposed convolution and a blur.
         gain: of the outputs.
+        padding: zeros on each side; None keeps H and W.
     """
 
     def __init__(
@@ -40,13 +41,14 @@ class ModulatedConv2d(nn.Module):
         demodulate: bool = True,
         up: bool = False,
         gain: float = 1.0,
+        padding: int | None = None,
     ) -> None:
         super().__init__()
         self.affine = EqualisedLinear(style_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.demodulate, self.gain = demodulate, gain
         self.scale = gain / math.sqrt(inputs * kernel**2)
-        self.padding = kernel // 2
+        self.padding = kernel // 2 if padding is None else padding
         self.blur = Blur(padding=1, gain=4.0) if up else None
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor | float]:
@@ -117,7 +119,15 @@ class StyledColours(nn.Module):
         self.conv = ModulatedConv2d(inputs, channels, 1, style_dim=style_dim, demodulate=False)
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Map planes (N, inputs, H, W) and styles (N, style_dim) to images (N, channels, H, W), not bounded."""
+    def forward(self, x: Tensor, style: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Map planes (N, inputs, H, W) and styles (N, style_dim) to images (N, channels, H, W), not bounded.
+
+        Args:
+            x: planes.
+            style: that scales them.
+            gain: () that scales them all; None is 1.
+        """
         found, _ = self.conv(x, style)
+        if gain is not None:
+            found = found * gain.to(found.dtype)
         return found + self.bias[:, None, None]
