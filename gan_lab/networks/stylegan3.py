@@ -1,4 +1,4 @@
-"""StyleGAN3's generator, for any power-of-two resolution from 16 to 256.
+"""StyleGAN3's generator, for any power-of-two resolution from 16 to 512.
 
 Alias-Free Generative Adversarial Networks, arXiv:2106.12423. Every layer is a map of continuous signals: what it makes
 fits the samples that it is kept in, so an image whose input moves moves as a whole, also by parts of a pixel. The
@@ -161,7 +161,7 @@ class StyleGan3Generator(StyledNetwork):
     """A mapping network, and a synthesis network of alias-free layers from waves that the style moves.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256.
+        resolution: 16, 32, 64, 128, 256 or 512.
         channels: channels of the images, any.
         latent_dim: entries of z; the paper has 512.
         width: channels of the finest layers, >= 1.
