@@ -47,7 +47,7 @@ MODELS = {
         "latent.dim=16",
         "penalty.r1.every=3",
     ],
-}  # fmt: skip - with batch statistics, labels, a state of the loss, codes, a mean style and a mean path length, magnitudes
+}  # fmt: skip - with batch statistics, labels, a state of the loss, codes, mean styles, path lengths and magnitudes
 
 
 def assert_same_state(one, other):
