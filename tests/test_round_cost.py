@@ -25,6 +25,7 @@ from tests.contracts.walk import PLAYERS, built
 sys.path.insert(0, str(REPOSITORY / "scripts" / "bench"))
 import family_loops
 import plain_loop
+import style_loops
 import translation_loops
 from counting import Spy
 
@@ -138,6 +139,7 @@ FAMILIES = {
     "infogan_32": ["model=infogan"],
     "biggan_32": ["model=biggan", "data=fashion_mini"],
     "r3gan_32": ["model=r3gan"],
+    "stylegan2_32": ["model=stylegan2", "penalty.path_length.every=2"],
     "gat_32": ["model=gat", "augment=[]", *WITHOUT_GATS_RATES],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "model.rollouts=2",
                "discriminator.dropout=0"],
@@ -148,7 +150,7 @@ FAMILIES = {
         *(f"discriminator_{kind}.{option}" for kind in "ab" for option in ("width=4", "layers=1")),
     ],
 }  # fmt: skip
-LOOPS = family_loops.LOOPS | translation_loops.LOOPS
+LOOPS = family_loops.LOOPS | style_loops.LOOPS | translation_loops.LOOPS
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -157,6 +159,7 @@ def test_a_family_plays_what_its_loop_by_hand_plays(family):
     options = [*FAMILIES[family], "data.batch_size=8", "precision=32-true"]
     engine, by_hand = built(*options), built(*options).game
     game, rounds = engine.game, 2 * round(engine.game.n_critic.at(0))
+    steps = [step.name for step in game.steps()]
 
     def stream():
         if isinstance(game, Translation):
@@ -175,7 +178,7 @@ def test_a_family_plays_what_its_loop_by_hand_plays(family):
     for _ in range(rounds):
         game.play_round(next(feed))
     players = sorted(game.playing)  # discriminators first
-    noise = engine_noise({name: name for name in players}, {})
+    noise = engine_noise({name: name for name in (*players, *steps)}, {})
     loop = LOOPS[family](
         by_hand, lambda iteration: None, stream(), noise, adam, autocast=nullcontext
     )

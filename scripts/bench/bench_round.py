@@ -58,8 +58,8 @@ def alternate(
 
 
 def work_of(case: str, precision: str) -> float:
-    """FLOPs of a round: those of a cycle of n_critic rounds over their number."""
-    cycle = CASES[case]["n_critic"]
+    """FLOPs of a round: those of a cycle over its rounds, n_critic unless the case says otherwise."""
+    cycle = CASES[case].get("cycle", CASES[case]["n_critic"])
     counted = loop_of(case, precision, expert=True)
     with Spy() as spy:
         for _ in range(cycle):

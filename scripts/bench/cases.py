@@ -91,6 +91,8 @@ FAMILIES = {
     "infogan_32": ["model=infogan", *_SMALL],
     "biggan_32": ["model=biggan", *_SMALL],
     "r3gan_32": ["model=r3gan", "generator.width=64", "discriminator.width=64", "data.batch_size=64"],
+    "stylegan2_32": ["model=stylegan2", "generator.width=16", "generator.max_width=64", "generator.style_dim=64",
+                     "latent.dim=64", "discriminator.width=16", "discriminator.max_width=64", "data.batch_size=32"],
     "gat_32": ["model=gat", "augment=[]", *_GAT, "data.batch_size=64"],
     "seqgan": ["model=seqgan", "model.likelihood_kimg=0", "model.discriminator_kimg=0", "data.batch_size=64",
                "discriminator.dropout=0"],
@@ -103,6 +105,8 @@ CASES |= {
     "infogan_32": _case(32, 10),
     "biggan_32": {**_case(32, 2), "n_critic": 2},
     "r3gan_32": _case(32, 2),
+    # Blocks have a whole number of the cycles in which lazy terms come.
+    "stylegan2_32": {**_case(32, 16, batch=32), "cycle": 16},
     "gat_32": _case(32, 2),
     "seqgan": {**_case(20, 5), "n_critic": 5},
     "pix2pix_64": _case(64, 5, batch=8, channels=3),

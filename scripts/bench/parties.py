@@ -15,6 +15,7 @@ from typing import Any
 
 import family_loops
 import plain_loop
+import style_loops
 import torch
 import translation_loops
 from cases import CASES, game_of, images_of, noise_of
@@ -37,7 +38,7 @@ from gan_lab.storage.run_folder import RunFolder
 FIRST = 5  # rounds whose losses are compared
 SELDOM = 50  # rounds between records
 LOOPS = ("plain", "expert")
-OF_FAMILIES = family_loops.LOOPS | translation_loops.LOOPS
+OF_FAMILIES = family_loops.LOOPS | style_loops.LOOPS | translation_loops.LOOPS
 
 
 class Turns:
