@@ -250,7 +250,7 @@ class _Builder:
             kind = annotated(kind_of(name), wanted[name])
             own = context.new_child(factory.facts_for(name, model, facts))
             parts[name] = self.part(name, node, own, kind=kind)
-            normalise_part(self.config, name, parts[name])
+            normalise_part(self.config, name, parts[name], ChainMap(parts, own))
             offered |= getattr(parts[name], "offers", {})
             if name == "latent":
                 offered["latent_dim"] = parts[name].dim

@@ -1,4 +1,4 @@
-"""Networks whose weights are normalised because the run asks for it, whatever they are."""
+"""Networks whose weights or planes are normalised because the run asks for it, whatever they are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from torch import nn
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.engine.randomness import seed_of
 from gan_lab.networks.layers.spectral import normalise, weighted
+from gan_lab.networks.layers.virtual import normalise_virtually
 
 
-def normalise_part(config: Mapping[str, Any], name: str, part: Any) -> None:
-    """Normalise the weights of a network, if `normalise` names it.
+def normalise_part(
+    config: Mapping[str, Any], name: str, part: Any, facts: Mapping[str, Any]
+) -> None:
+    """Normalise the weights or planes of a network, if `normalise` names it.
 
     Args:
         config: of the run; older ones have no such option.
         name: of the part.
         part: a network, or something else, which is left as it is.
+        facts: of the data, and parts made before.
 
     Raises:
         ConfigError: if that cannot be done.
@@ -27,10 +31,13 @@ def normalise_part(config: Mapping[str, Any], name: str, part: Any) -> None:
     how = (config.get("normalise") or {}).get(name)
     if how is None or not isinstance(part, nn.Module):
         return
-    # The first estimate of the largest singular value is drawn, and must not move what others draw.
+    # Estimates of singular values and reference latents are drawn, and must not move what others draw.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config["seed"], "normalise", name))
-        normalise(name, part, how)
+        if how == "virtual":
+            normalise_virtually(name, part, facts)
+        else:
+            normalise(name, part, how)
 
 
 def refuse_other_networks(config: Mapping[str, Any], parts: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from gan_lab.config.checks import check
 from gan_lab.config.lightning import processes
 from gan_lab.config.resume import Command
 from gan_lab.loggers.reporter import Reporter
+from gan_lab.networks.layers.virtual import take_references
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupts
 from gan_lab.process.memory import enough_memory
@@ -177,6 +178,7 @@ class _Stages:
             run.measure_with(parts.metrics)
         run.identity["facts"] = plain_facts(parts.source)
         if state is None:
+            take_references(game, images.images)
             game.prepare(images)
             game.keep_rows(images if parts.metrics is None else parts.metrics.rows)
         else:

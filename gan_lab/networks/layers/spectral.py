@@ -49,7 +49,7 @@ def normalise(name: str, network: nn.Module, how: str) -> None:
         ConfigError: if there is no such way, or the network has normalised weights of its own, weights of 0, or weights
             in layers of other kinds.
     """
-    one_of(f"normalise.{name}", how, list(HOW))
+    one_of(f"normalise.{name}", how, [*HOW, "virtual"])  # of planes: see layers/virtual.py
     if any(is_parametrized(layer) for layer in network.modules()):
         raise ConfigError(
             f"normalise.{name}={how}: this network's weights are normalised already; leave it as it is, or set "
