@@ -178,7 +178,7 @@ class _Stages:
             run.measure_with(parts.metrics)
         run.identity["facts"] = plain_facts(parts.source)
         if state is None:
-            take_references(game, images.images)
+            take_references(game, images)
             game.prepare(images)
             game.keep_rows(images if parts.metrics is None else parts.metrics.rows)
         else:

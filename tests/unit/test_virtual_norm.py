@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -13,6 +15,12 @@ from gan_lab.networks.layers.virtual import ROWS, Reference, VirtualBatchNorm, t
 from gan_lab.storage.checkpoint import load_checkpoint
 from tests.contracts.walk import built
 from tests.test_resume import assert_same_state
+
+
+def data(count):
+    """Noise that lies where a set's images do."""
+    return SimpleNamespace(images=torch.randint(0, 256, (count, 1, 32, 32), dtype=torch.uint8))
+
 
 BOTH = "normalise={generator: virtual, discriminator: virtual}"
 
@@ -33,7 +41,7 @@ def test_each_example_has_the_statistics_of_the_reference_and_itself(shape):
 
 def test_no_image_depends_on_its_batch():
     game = built("model=dcgan", BOTH).game
-    take_references(game, torch.randint(0, 256, (100, 1, 32, 32), dtype=torch.uint8))
+    take_references(game, data(100))
     assert not [
         part for part in game.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
     ]
@@ -49,8 +57,8 @@ def test_no_image_depends_on_its_batch():
 
 def test_references_are_reals_and_latents():
     game = built("model=dcgan", "latent=uniform", BOTH).game
-    images = torch.randint(0, 256, (100, 1, 32, 32), dtype=torch.uint8)
-    take_references(game, images)
+    take_references(game, split := data(100))
+    images = split.images
     of_latents, of_reals = (getattr(game, n).reference for n in ("generator", "discriminator"))
     assert isinstance(of_reals, Reference)
     assert of_latents.rows.abs().max() <= 1  # by the law of the run's latents
@@ -74,7 +82,7 @@ def test_where_it_cannot_be_is_said(options, said):
 def test_a_discriminator_of_several_images_is_refused_at_the_start():
     game = built("model=pacgan", "discriminator=dcgan", "normalise={discriminator: virtual}").game
     with pytest.raises(ConfigError, match="something else than single images"):
-        take_references(game, torch.zeros(9, 1, 32, 32, dtype=torch.uint8))
+        take_references(game, data(9))
 
 
 def test_a_run_goes_on_bit_for_bit_with_its_reference(tmp_path):

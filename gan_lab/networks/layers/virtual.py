@@ -76,20 +76,22 @@ class Reference(nn.Module):
         self.of_reals = of_reals
         self.register_buffer("rows", rows)
 
-    def take(self, images: Tensor) -> None:
+    def take(self, images: Tensor | None) -> None:
         """Take evenly spread images of the data, uint8 (N, C, H, W), where these rows are reals.
 
         Raises:
             ConfigError: where the network sees something else than single images of the data.
         """
-        if self.of_reals and (images.dtype, images.shape[1:]) != (torch.uint8, self.rows.shape[1:]):
+        if not self.of_reals:
+            return
+        fits = images is not None and images.dtype == torch.uint8
+        if images is None or not fits or images.shape[1:] != self.rows.shape[1:]:
             raise ConfigError(
                 "normalise.discriminator=virtual: this model shows its discriminator something else than single images "
                 "of the data; leave it out."
             )
-        if self.of_reals:
-            chosen = torch.arange(len(self.rows)) * len(images) // len(self.rows)
-            self.rows.copy_(images[chosen].float() / 127.5 - 1)
+        chosen = torch.arange(len(self.rows)) * len(images) // len(self.rows)
+        self.rows.copy_(images[chosen].float() / 127.5 - 1)
 
 
 def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any]) -> None:
@@ -135,11 +137,11 @@ def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any])
     network.register_forward_hook(_without)
 
 
-def take_references(module: nn.Module, images: Tensor) -> None:
-    """Fill in the references of a new run's networks from the data's images, uint8 (N, C, H, W)."""
+def take_references(module: nn.Module, data: Any) -> None:
+    """Fill in the references of a new run's networks from the training split, which may have `images`."""
     for part in module.modules():
         if isinstance(part, Reference):
-            part.take(images)
+            part.take(getattr(data, "images", None))
 
 
 def _in_front(network: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
