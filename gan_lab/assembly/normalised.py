@@ -11,7 +11,7 @@ from torch import nn
 from gan_lab.common.errors import ConfigError, nearest
 from gan_lab.engine.randomness import seed_of
 from gan_lab.networks.layers.spectral import normalise, weighted
-from gan_lab.networks.layers.virtual import normalise_virtually
+from gan_lab.networks.layers.virtual import Reference, normalise_virtually
 
 
 def normalise_part(
@@ -54,3 +54,10 @@ def refuse_other_networks(config: Mapping[str, Any], parts: Mapping[str, Any]) -
                 f"normalise.{name}: no network of this model that learns is called so; those are {', '.join(networks)}"
                 f"{nearest(name, networks) or '.'}"
             )
+
+
+def take_references(module: nn.Module, data: Any) -> None:
+    """Fill in the references of a new run's networks from the training split, which may have `images`."""
+    for part in module.modules():
+        if isinstance(part, Reference):
+            part.take(getattr(data, "images", None))

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.assembly.build import Parts, build, build_trackers
+from gan_lab.assembly.normalised import take_references
 from gan_lab.callbacks.run_state import RunState
 from gan_lab.callbacks.stop import Stop
 from gan_lab.config.checks import check
 from gan_lab.config.lightning import processes
 from gan_lab.config.resume import Command
 from gan_lab.loggers.reporter import Reporter
-from gan_lab.networks.layers.virtual import take_references
 from gan_lab.process.console import Conversation
 from gan_lab.process.interrupts import Interrupts
 from gan_lab.process.memory import enough_memory

@@ -10,8 +10,9 @@ from torch import nn
 from torch.testing import assert_close
 
 import gan_lab.train
+from gan_lab.assembly.normalised import take_references
 from gan_lab.common.errors import ConfigError
-from gan_lab.networks.layers.virtual import ROWS, Reference, VirtualBatchNorm, take_references
+from gan_lab.networks.layers.virtual import ROWS, Reference, VirtualBatchNorm
 from gan_lab.storage.checkpoint import load_checkpoint
 from tests.contracts.walk import built
 from tests.test_resume import assert_same_state

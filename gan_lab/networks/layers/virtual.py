@@ -137,13 +137,6 @@ def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any])
     network.register_forward_hook(_without)
 
 
-def take_references(module: nn.Module, data: Any) -> None:
-    """Fill in the references of a new run's networks from the training split, which may have `images`."""
-    for part in module.modules():
-        if isinstance(part, Reference):
-            part.take(getattr(data, "images", None))
-
-
 def _in_front(network: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     first, *others = given
     return (torch.cat([network.reference.rows.to(first.dtype), first]), *others)
