@@ -125,9 +125,7 @@ def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any])
     latent = facts.get("latent") if name == "generator" else None
     if name == "generator" and not getattr(latent, "dim", 0):
         raise ConfigError(f"{said}this model's generator takes no latents; leave it out.")
-    for at, part in norms.items():
-        where, _, last = at.rpartition(".")
-        setattr(network.get_submodule(where), last, VirtualBatchNorm(part))
+    _exchange(network, norms)
     if latent is not None:
         rows = latent.from_normal(torch.randn(ROWS, latent.dim))
     else:
@@ -135,6 +133,12 @@ def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any])
     network.reference = Reference(rows, of_reals=latent is None)
     network.register_forward_pre_hook(_in_front)
     network.register_forward_hook(_without)
+
+
+def _exchange(network: nn.Module, norms: Mapping[str, _BatchNorm]) -> None:
+    for at, part in norms.items():
+        where, _, last = at.rpartition(".")
+        setattr(network.get_submodule(where), last, VirtualBatchNorm(part))
 
 
 def _in_front(network: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
