@@ -43,9 +43,11 @@ SETS = {
     "ring": ["data=gaussians"],
     "grid": ["data=gaussians", "data.shape=grid", "data.count=25"],
 }
+SLOWER = "optimizer.discriminator.lr=3e-4"
 METHODS = {
     "gan": ["model=dcgan"],
-    "unrolled": ["model=unrolled_gan", "model.unroll=5", "model.rate=0.3"],
+    "gan, slow": ["model=dcgan", SLOWER],  # what unrolled would be without its steps ahead
+    "unrolled": ["model=unrolled_gan", "model.unroll=5", "model.rate=0.01", SLOWER],
     "pacgan": ["model=pacgan", "model.pack=2"],
     "minibatch": ["model=dcgan", "auxiliary=[minibatch_discrimination]"],
     "wgan_gp": ["model=wgan_gp", "model.n_critic=1", "penalty.gradient_penalty.weight=0.1"],
@@ -57,7 +59,7 @@ METHODS = {
 
 def options_of(method: str, points: str) -> list[str]:
     """The command line of a run."""
-    return [*METHODS[method], *SETS[points], *COMMON]
+    return [*COMMON, *METHODS[method], *SETS[points]]
 
 
 def trained(options: list[str], seed: int) -> tuple[torch.Tensor, dict]:
@@ -73,8 +75,10 @@ def trained(options: list[str], seed: int) -> tuple[torch.Tensor, dict]:
     game.configure_optimizers()
     cpu = torch.device("cpu")
     stream = Batches(source.load("train"), batch_size=BATCH, seed=seed, flip=False, device=cpu)
-    for batch in itertools.islice(stream, ROUNDS):
+    for number, batch in enumerate(itertools.islice(stream, ROUNDS)):
         game.play_round(batch)
+        if number % 50 == 0:
+            game.read_meter()  # which keeps what it was given until then
     sampler = Sampler(game, game.averaged_networks(), seed=EVALUATION_SEED)
     points = sampler(0, SAMPLES).flatten(1)
     nearest, near = nearest_modes(points, source.centres, reach=3 * source.deviation)
@@ -89,7 +93,8 @@ def measured(method: str, points: str, runs: Path) -> list[dict]:
     """A row for each seed; trained where it is not there yet."""
     rows = []
     for seed in SEEDS:
-        file = runs / f"{method.replace(' ', '-')}-{points}-{seed}.json"
+        slug = re.sub(r"\W+", "-", method)
+        file = runs / f"{slug}-{points}-{seed}.json"
         if not file.exists():
             found, row = trained(options_of(method, points), seed)
             shown = [[round(x, 4), round(y, 4)] for x, y in found[:1000].tolist()]
