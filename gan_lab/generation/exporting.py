@@ -119,16 +119,25 @@ def program_of(generator: Exportable) -> torch.export.ExportedProgram:
     Raises:
         GanLabError: if torch cannot follow the network's code.
     """
-    inputs = generator.example(EXAMPLES)
+    with contextlib.suppress(Exception):  # torch has a dozen kinds for code that it cannot follow
+        program = _followed(generator)
+        largest_difference(generator, program.module())  # its guards are assertions
+        return program
+    # Some networks halve an image down to one place, and torch takes a size of 1 for a case of its own. Told otherwise,
+    # it cannot follow others, such as StyleGAN3's. So this comes second.
     try:
-        # A size that may be 1 is no case of its own: some networks halve an image down to one place.
-        alike = _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-        with torch.no_grad(), alike:
-            return torch.export.export(generator, inputs, dynamic_shapes=generator.dynamic())
-    except Exception as error:  # torch has a dozen kinds for code that it cannot follow
+        with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+            return _followed(generator)
+    except Exception as error:
         raise GanLabError(
             f"the generator cannot be exported: torch.export cannot follow its code ({first_line(error)})."
         ) from error
+
+
+@torch.no_grad()
+def _followed(generator: Exportable) -> torch.export.ExportedProgram:
+    shapes = generator.dynamic()
+    return torch.export.export(generator, generator.example(EXAMPLES), dynamic_shapes=shapes)
 
 
 def _write_torch(generator: Exportable, file: IO[bytes]) -> None:
