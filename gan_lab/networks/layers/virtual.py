@@ -106,7 +106,7 @@ def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any])
         ConfigError: if the network has no batch normalisation, or takes more than one input.
     """
     said = f"normalise.{name}=virtual: "
-    if name not in ("generator", "discriminator"):
+    if name not in REFERENCES:
         raise ConfigError(
             f"{said}is for a generator of latents and a discriminator of images; leave it out."
         )
@@ -122,17 +122,29 @@ def normalise_virtually(name: str, network: nn.Module, facts: Mapping[str, Any])
             f"{said}this network has no plain batch normalisation to exchange; choose one that has, such as "
             f"{name}=dcgan with {name}.norm=batch."
         )
-    latent = facts.get("latent") if name == "generator" else None
-    if name == "generator" and not getattr(latent, "dim", 0):
-        raise ConfigError(f"{said}this model's generator takes no latents; leave it out.")
+    reference = REFERENCES[name](facts)
     _exchange(network, norms)
-    if latent is not None:
-        rows = latent.from_normal(torch.randn(ROWS, latent.dim))
-    else:
-        rows = torch.zeros(ROWS, facts["channels"], facts["resolution"], facts["resolution"])
-    network.reference = Reference(rows, of_reals=latent is None)
+    network.reference = reference
     network.register_forward_pre_hook(_in_front)
     network.register_forward_hook(_without)
+
+
+def _of_latents(facts: Mapping[str, Any]) -> Reference:
+    latent = facts.get("latent")
+    if latent is None or not getattr(latent, "dim", 0):
+        raise ConfigError(
+            "normalise.generator=virtual: this model's generator takes no latents; leave it out."
+        )
+    return Reference(latent.from_normal(torch.randn(ROWS, latent.dim)), of_reals=False)
+
+
+def _of_reals(facts: Mapping[str, Any]) -> Reference:
+    shape = (ROWS, facts["channels"], facts["resolution"], facts["resolution"])
+    return Reference(torch.zeros(shape), of_reals=True)
+
+
+# By the part that takes them.
+REFERENCES = {"generator": _of_latents, "discriminator": _of_reals}
 
 
 def _exchange(network: nn.Module, norms: Mapping[str, _BatchNorm]) -> None:
