@@ -1,15 +1,18 @@
 """Measures runs that share one machine: alone, two at once, and the jobs of a parallel sweep.
 
-    python scripts/bench/side_by_side.py [--before <checkout>] [--repeats 5] [--seconds 20] [--out <file>.json]
+    python scripts/bench/side_by_side.py [--before <checkout>] [--repeats 5] [--seconds 20] [--starts 4] [--turns 6]
+                                         [--out <file>.json]
 
 Every figure is the images per second of whole commands that run as people start them: a small DCGAN on fashion_mini
 (32 pixels, width 32, batch 64), without metric and samples, and with no variable of OpenMP set. The situations take
 turns, so that a machine that changes its speed changes it for all of them. A ratio is the median over the turns. The
 cores must be idle.
 
-One run alone against another tree's differs by a few percent, less than the machine's own moods. So with --before the
-two are started together with a thread for every processor, and then one is stopped (SIGSTOP) while the other computes
-for a few seconds, in turns. Each pair of neighbouring turns gives one ratio.
+One run alone against another tree's differs by a few percent, less than the machine's own moods. So with --before they
+are started together with a thread for every processor, and all but one are stopped (SIGSTOP) while that one computes
+for a few seconds, in turns. Neighbouring turns give one ratio. A process also keeps a speed of its own for as long as
+it lives, a few percent from its twin's. So all are started --starts times, and the other tree takes part twice: its
+two runs against each other tell how far the same code differs from itself.
 
 `--set GOMP_SPINCOUNT=3000` tries another setting in every run of this checkout. --before names another
 checkout, such as a worktree of an older commit. The sweep needs hydra-joblib-launcher.
@@ -46,7 +49,7 @@ WARM_UP = 4.0  # seconds behind the first records
 PATIENCE = 300.0
 TURN = 4.0  # seconds that one of two runs computes while the other is stopped
 SETTLE = 0.7  # seconds at the start of a turn that do not count: caches, and the rest of a round
-GOALS = {"two at once": 0.75, "parallel sweep": 0.95, "alone": 0.97}
+GOALS = {"two at once": 0.75, "parallel sweep": 0.95, "alone, now": 0.97}
 
 
 class Watched:
@@ -150,10 +153,14 @@ def alternate(repeats: int, seconds: float, settings: dict[str, str]) -> dict[st
 
 
 def turns(before: Path, repeats: int, settings: dict[str, str]) -> dict[str, list[float]]:
-    """One run of this checkout and one of another; each is stopped while the other computes."""
-    every = {"OMP_NUM_THREADS": str(os.cpu_count())}  # neither takes a share beside the other
+    """One run of this checkout and two of another; all but one are stopped while that one computes."""
+    every = {"OMP_NUM_THREADS": str(os.cpu_count())}  # none takes a share beside the others
     with tempfile.TemporaryDirectory() as place:
-        trees = {"alone, now": (HERE, {**every, **settings}), "alone, before": (before, every)}
+        trees = {
+            "alone, now": (HERE, {**every, **settings}),
+            "alone, before": (before, every),
+            "alone, before again": (before, every),
+        }
         runs = {name: Watched(Path(place) / name) for name in trees}
         processes = {
             name: train(tree, f"hydra.run.dir='{Path(place) / name}'", own)
@@ -167,6 +174,20 @@ def turns(before: Path, repeats: int, settings: dict[str, str]) -> dict[str, lis
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def paired_starts(
+    before: Path, starts: int, repeats: int, settings: dict[str, str]
+) -> dict[str, list[float]]:
+    """The turns of several starts, one behind the other."""
+    found: dict[str, list[float]] = {}
+    for start in range(starts):
+        for name, speeds in turns(before, repeats, settings).items():
+            found.setdefault(name, []).extend(speeds)
+            print(
+                f"start {start + 1}, {name}: {statistics.median(speeds):,.0f} images/s", flush=True
+            )
+    return found
 
 
 def _started(runs: list[Watched], processes: list[subprocess.Popen]) -> None:
@@ -202,26 +223,39 @@ def _in_turns(
 
 
 def row_of(what: str, speeds: list[float], base: list[float] | None) -> dict:
-    """A row of the table: images per second and, with a base, the median ratio to it, its interval and the goal."""
+    """A row of the table: images per second and, with a base, the median ratio to it, its interval and the goal.
+
+    The interval takes the ratios for independent of each other, also those of one start.
+    """
     row = {"what": what, "images_per_s": round(statistics.median(speeds), 1)}
     if base:
         ratios = [one / other for one, other in zip(speeds, base, strict=True)]
         median, low, high = median_and_interval(ratios)
         row |= {"ratio": round(median, 3), "interval": [round(low, 3), round(high, 3)]}
-        row |= {"goal": GOALS[what.split(",")[0]]}
+        row |= {"goal": GOALS[what]} if what in GOALS else {}
     return row
 
 
-def rows_of(found: dict[str, list[float]], paired: dict[str, list[float]]) -> list[dict]:
-    """A row for each situation."""
+def rows_of(
+    found: dict[str, list[float]], paired: dict[str, list[float]], turns: int
+) -> list[dict]:
+    """A row for each situation; those of pairs hold the ratio of each start, of so many turns, too."""
     rows = [
         row_of(name, speeds, None if name == "alone" else found["alone"])
         for name, speeds in found.items()
     ]
     before = paired.get("alone, before")
-    return rows + [
-        row_of(name, speeds, None if speeds is before else before)
-        for name, speeds in paired.items()
+    for name, speeds in paired.items():
+        row = row_of(name, speeds, None if speeds is before else before)
+        rows.append(row | {"of_each_start": _medians(speeds, before, turns)})
+    return rows
+
+
+def _medians(speeds: list[float], base: list[float], turns: int) -> list[float]:
+    """The median ratio of each start."""
+    ratios = [one / other for one, other in zip(speeds, base, strict=True)]
+    return [
+        round(statistics.median(ratios[at : at + turns]), 3) for at in range(0, len(ratios), turns)
     ]
 
 
@@ -230,7 +264,8 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="another checkout, for one run alone")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--turns", type=int, default=30, help="pairs of turns with --before")
+    parser.add_argument("--starts", type=int, default=4, help="how often runs start, with --before")
+    parser.add_argument("--turns", type=int, default=6, help="turns of each start, with --before")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="environment")
     options = parser.parse_args()
@@ -238,11 +273,11 @@ def main() -> None:
     before = options.before and options.before.resolve()
     load = [round(value, 2) for value in os.getloadavg()]
     found = alternate(options.repeats, options.seconds, settings)
-    paired = turns(before, options.turns, settings) if before else {}
-    rows = rows_of(found, paired)
+    paired = paired_starts(before, options.starts, options.turns, settings) if before else {}
+    rows = rows_of(found, paired, options.turns)
     content = {
         "machine": machine(), "load_before": load, "repeats": options.repeats, "seconds": options.seconds,
-        "turns": options.turns, "set": settings, "results": rows,
+        "starts": options.starts, "turns": options.turns, "set": settings, "results": rows,
     }  # fmt: skip
     keys = ("what", "images_per_s", "ratio", "interval", "goal")
     print(table(keys, [[row.get(key, "-") for key in keys] for row in rows]))
