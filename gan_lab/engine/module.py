@@ -86,6 +86,7 @@ class AdversarialModule(Declarations, LightningModule):
     """
 
     Play: type[Play] = Play  # what this game's terms read
+    ranks: int = 1  # processes that train together; known once the players are made
     options: TrainingOptions  # set before the players are made
 
     def __init__(self, *, n_critic: Scalar = 1) -> None:
@@ -109,6 +110,7 @@ class AdversarialModule(Declarations, LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Make the players; the networks lie on their device by now."""
         options = self.options
+        self.ranks = self._trainer.world_size if self._trainer is not None else 1
         if options.channels_last:
             self.to(memory_format=torch.channels_last)
         self.precision_of_step = Precision(options.precision, self.device)
@@ -347,11 +349,6 @@ class AdversarialModule(Declarations, LightningModule):
                 other.move(other is player)
 
     # What others read -----------------------------------------------------------------------
-
-    @property
-    def ranks(self) -> int:
-        """Processes that train together."""
-        return self._trainer.world_size if self._trainer is not None else 1
 
     def averaged_networks(self) -> dict[str, nn.Module]:
         """The EMA networks of all averaged players by name (raw ones while no player is made)."""

@@ -145,8 +145,9 @@ class ImagePlay(Play):
         generator = self.game.generator
         given = (z,) if labels is None else (z, *_given(generator, labels))
         images: Tensor = generator(*given, **self.drawn_for(generator))
-        for name, value in generator.notes().items() if hasattr(generator, "notes") else ():
-            self.note(name, value)
+        if hasattr(type(generator), "notes"):  # of the class: a module that lacks a name is slow to say so
+            for name, value in generator.notes().items():
+                self.note(name, value)
         return images
 
     def drawn_for(self, network: nn.Module) -> dict[str, Tensor]:
