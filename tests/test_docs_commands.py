@@ -27,11 +27,12 @@ from torchvision.models.vgg import make_layers
 import gan_lab.train
 from gan_lab import cli
 from gan_lab.perceptual import vgg19
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, now_and_slow
 from tests.documented import PAGES, parsed_only, shown_on, words_of
 from tests.unit.test_data_sets import digits as save_digits
 from tests.unit.test_perceptual_networks import NARROW
 
+LONG = ("papers.md", "translation.md")
 TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"]
 SMALLER = {
     "num=10000": "num=20",
@@ -139,7 +140,9 @@ def _save_drawn_inception(path):
     torch.save(Drawn("inception-v3-compat", ["2048"], empty).state_dict(), path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", now_and_slow(PAGES, [page for page in PAGES if page.name not in LONG]), ids=lambda page: page.name
+)  # fmt: skip
 def test_what_a_page_shows_runs(page, stand_ins, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -112,6 +112,7 @@ def test_an_early_kill_leaves_one_record_of_the_start(rounds, tmp_path):
     nothing_is_owed(folder)
 
 
+@pytest.mark.slow
 def test_where_nothing_is_owed_nothing_is_done(tmp_path):
     folder = tmp_path / "run"
     for expected in ("", "nothing to train. Raise max_kimg"):

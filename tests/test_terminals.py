@@ -158,7 +158,7 @@ def test_what_is_said_before_the_folder_exists_is_in_its_log(tmp_path, monkeypat
     assert steady == said, "all but what only tells that something takes its time"
     tick = r"[\d.]+ kimg  \S+ images/s  \S+ s/kimg  0:00 left  D \d+\.\d+  G \d+\.\d+"
     assert [line for line in done.stderr.splitlines() if re.match(tick, line)], done.stderr
-    assert "Loading PyTorch and Lightning ..." in done.stderr
+    assert "Loading libraries ..." in done.stderr
 
 
 @pytest.mark.parametrize("command", ["compare", "sample", "train"])

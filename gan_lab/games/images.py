@@ -145,7 +145,8 @@ class ImagePlay(Play):
         generator = self.game.generator
         given = (z,) if labels is None else (z, *_given(generator, labels))
         images: Tensor = generator(*given, **self.drawn_for(generator))
-        if hasattr(type(generator), "notes"):  # of the class: a module that lacks a name is slow to say so
+        # Of the class: a module that lacks a name is slow to say so.
+        if hasattr(type(generator), "notes"):
             for name, value in generator.notes().items():
                 self.note(name, value)
         return images

@@ -10,7 +10,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TypeVar
 
 from gan_lab.common.durations import clock_text
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Batch = TypeVar("Batch", bound=Sized)
 
+# Each builds on those before it.
+LIBRARIES = ("torch", "torchvision", "torchmetrics", "lightning.pytorch")
 SHOWN_AFTER = 0.25  # seconds: what is quicker does not flash up
 SAID_AFTER = 0.45  # seconds until a plain line
 
@@ -36,6 +39,7 @@ class Phase:
         at_once: whether it is shown from the first moment on, since it is known to take long.
         often: whether it comes again and again, so that only a long one is worth a plain line.
         leaves: whether a sentence remains, in train.log too, once it is done.
+        even: whether its parts take about the same time, so that its pace says something.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class Phase:
         at_once: bool = False,
         often: bool = False,
         leaves: bool = False,
+        even: bool = True,
     ) -> None:
         self.title = title
         self.total = total
         self.unit = unit
         self.leaves = leaves
+        self.even = even
         self.done = 0
         self._begun = time.monotonic()
         self._drawn_after = 0.0 if at_once else SHOWN_AFTER
@@ -74,6 +80,8 @@ class Phase:
         speed = self.done / max(taken, 1e-9)
         if self.total is None:
             return [f"{self.done:,} {self.unit}", f"{number(speed)} {self.unit}/s"]
+        if not self.even:
+            return [f"{self.done:,} of {self.total:,} {self.unit}", clock_text(taken)]
         left = clock_text(max(self.total - self.done, 0) / speed)
         return [
             f"{self.done:,} of {self.total:,} {self.unit}",
@@ -113,6 +121,7 @@ def phase(
     at_once: bool = False,
     often: bool = False,
     leaves: bool = False,
+    even: bool = True,
 ) -> Iterator[Phase]:
     """Show meanwhile what is done, and how far it is.
 
@@ -123,11 +132,14 @@ def phase(
         at_once: whether it is shown from the first moment on, since it is known to take long.
         often: whether it comes again and again, so that only a long one is worth a plain line.
         leaves: whether a sentence remains, in train.log too, once it is done.
+        even: whether its parts take about the same time, so that its pace says something.
 
     Yields:
         What to tell how far it is, by `advance`.
     """
-    shown = Phase(title, total=total, unit=unit, at_once=at_once, often=often, leaves=leaves)
+    shown = Phase(
+        title, total=total, unit=unit, at_once=at_once, often=often, leaves=leaves, even=even
+    )
     display.show(shown, at_once=at_once)
     try:
         yield shown
@@ -144,12 +156,28 @@ def counted(batches: Iterable[Batch], shown: Phase) -> Iterator[Batch]:
         shown.advance(len(batch))
 
 
-def loading() -> AbstractContextManager[Phase | None]:
-    """Shown while torch and what builds on it are imported, which takes seconds the first time; by one rank alone."""
+@contextmanager
+def loading() -> Iterator[None]:
+    """Import the libraries that take seconds the first time, under a bar that one rank shows; then the block's own.
+
+    They come in the order of what builds on what, so each is a step of the bar.
+    """
     if may_be_another():
-        return nullcontext()
-    known = "torch" in sys.modules
-    return phase("Loading PyTorch and Lightning", at_once=not known, often=known)
+        yield
+        return
+    new = LIBRARIES[0] not in sys.modules
+    with phase(
+        "Loading libraries",
+        total=len(LIBRARIES),
+        unit="libraries",
+        at_once=new,
+        often=not new,
+        even=False,
+    ) as shown:
+        for name in LIBRARIES:
+            import_module(name)
+            shown.advance()
+        yield
 
 
 @contextmanager
