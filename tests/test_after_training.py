@@ -120,6 +120,14 @@ def test_what_cannot_be_loaded_is_a_sentence(run, tmp_path):
     assert gan_lab.load(copy, "best").iteration >= 0
 
 
+@pytest.mark.parametrize("where", ["checkpoints/best.ckpt", "best.ckpt"])
+def test_a_checkpoint_is_not_taken_for_its_run(run, where):
+    with pytest.raises(
+        CheckpointError, match=r"names a checkpoint; write run=.* checkpoint=.*best"
+    ):
+        gan_lab.load(run / where)
+
+
 def test_sample_writes_a_grid(run, tmp_path, capsys):
     assert sample.main([f"run={run}", "num=9", "seed=5"]) == 0
     path = run / "generated" / "last-seed-5-num-9.png"

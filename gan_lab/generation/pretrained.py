@@ -44,6 +44,7 @@ def load(
         ConfigError: if the run's model cannot be built, or there is no such device.
     """
     run = RunFolder.existing(folder)
+    _refuse_file(user_path(folder, "run"), run)
     path = checkpoint_path(run, checkpoint)
     config = {**stored_config(run), "allow_targets": list(allow_targets)}
     state = load_checkpoint(path)
@@ -61,6 +62,16 @@ def load(
         run, path, config=config, game=game, device=torch_device(device),
         names=_names(run, config), ema=ema,
     )  # fmt: skip
+
+
+def _refuse_file(given: Path, run: RunFolder) -> None:
+    """Refuse a checkpoint in the place of a run's folder: another option says which of a run's is meant."""
+    if given.suffix == ".ckpt":
+        known = given.parent == run.checkpoints and given.stem in ("last", "best")
+        which = given.stem if known else run.checkpoints / given.name
+        raise CheckpointError(
+            f"run={given}: names a checkpoint; write run={run.path} checkpoint={which} instead."
+        )
 
 
 def checkpoint_path(run: RunFolder, checkpoint: str) -> Path:
