@@ -37,6 +37,7 @@ TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"
 SMALLER = {
     "num=10000": "num=20",
     "num_samples=1000": "num_samples=50",
+    "data.limit=750": "data.limit=20",
     "hydra.sweeper.n_trials=20": "hydra.sweeper.n_trials=2",
 }
 # A page's own words for a folder, and what stands there in the tests.
