@@ -32,6 +32,7 @@ from tests.documented import PAGES, parsed_only, shown_on, words_of
 from tests.unit.test_data_sets import digits as save_digits
 from tests.unit.test_perceptual_networks import NARROW
 
+FIRST_TEST = 182_637  # CelebA's test images begin behind it
 LONG = ("papers.md", "translation.md")
 TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"]
 SMALLER = {
@@ -89,6 +90,7 @@ def stand_ins(tmp_path_factory):
     for number in range(1, 25):
         picture = Image.fromarray(draw.integers(0, 256, (218, 178, 3), dtype=np.uint8))
         picture.save(faces / f"{number:06}.jpg")
+        picture.save(faces / f"{FIRST_TEST + number:06}.jpg")
         picture.save(place / "photos" / f"{number}.png")
     _save_translations(place, draw)
     _save_labels(place, draw)
@@ -241,7 +243,8 @@ class Reader:
         if any(re.match(r"resume=(?!auto)", a) for a in arguments):
             return [*arguments, "max_rounds=6"]
         self.runs += 1
-        faces = {"data=celeba", "experiment=faces", "experiment=faces_wgan"} & set(arguments)
+        of_faces = ("faces", "faces_wgan", "stylegan2_small")
+        faces = {"data=celeba", *(f"experiment={name}" for name in of_faces)} & set(arguments)
         photos = "celeba" if faces else "photos"
         for own in ("pairs", "unpaired", "labels"):
             photos = own if f"data.root=my/{own}" in arguments else photos

@@ -41,7 +41,7 @@ from tests.unit.test_segmentation import rows
 rank, steps = int(os.environ["RANK"]), 3
 torch.distributed.init_process_group("gloo")
 game = GAME
-type(game).ranks = property(lambda self: 2)
+type(game).ranks = property(lambda self: 2, lambda self, value: None)
 type(game).global_rank = property(lambda self: rank)
 stream = ({k: v[rank * 8 : rank * 8 + 8] for k, v in b.items()} for b in STREAM)
 play_rounds(game, stream, steps)

@@ -119,10 +119,12 @@ def program_of(generator: Exportable) -> torch.export.ExportedProgram:
     Raises:
         GanLabError: if torch cannot follow the network's code.
     """
-    with contextlib.suppress(Exception):  # torch has a dozen kinds for code that it cannot follow
+    try:
         program = _followed(generator)
         largest_difference(generator, program.module())  # its guards are assertions
         return program
+    except Exception as error:  # torch has a dozen kinds for code that it cannot follow
+        reason = first_line(error)
     # Some networks halve an image down to one place, and torch takes a size of 1 for a case of its own. Told otherwise,
     # it cannot follow others, such as StyleGAN3's. So this comes second.
     try:
@@ -130,7 +132,7 @@ def program_of(generator: Exportable) -> torch.export.ExportedProgram:
             return _followed(generator)
     except Exception as error:
         raise GanLabError(
-            f"the generator cannot be exported: torch.export cannot follow its code ({first_line(error)})."
+            f"the generator cannot be exported: torch.export cannot follow its code ({reason})."
         ) from error
 
 

@@ -43,8 +43,7 @@ def load(
         CheckpointError: if there is no run or no checkpoint, or it is damaged or of another model.
         ConfigError: if the run's model cannot be built, or there is no such device.
     """
-    run = RunFolder.existing(folder)
-    _refuse_file(user_path(folder, "run"), run)
+    run = _run_of(folder)
     path = checkpoint_path(run, checkpoint)
     config = {**stored_config(run), "allow_targets": list(allow_targets)}
     state = load_checkpoint(path)
@@ -64,14 +63,17 @@ def load(
     )  # fmt: skip
 
 
-def _refuse_file(given: Path, run: RunFolder) -> None:
-    """Refuse a checkpoint in the place of a run's folder: another option says which of a run's is meant."""
+def _run_of(folder: str | Path) -> RunFolder:
+    """The run of a folder; not that of a checkpoint, since another option says which of a run's is meant."""
+    given, run = user_path(folder, "run"), RunFolder.existing(folder)
     if given.suffix == ".ckpt":
         known = given.parent == run.checkpoints and given.stem in ("last", "best")
-        which = given.stem if known else run.checkpoints / given.name
+        elsewhere = given if given.is_file() else run.checkpoints / given.name
+        which = given.stem if known else elsewhere
         raise CheckpointError(
             f"run={given}: names a checkpoint; write run={run.path} checkpoint={which} instead."
         )
+    return run
 
 
 def checkpoint_path(run: RunFolder, checkpoint: str) -> Path:

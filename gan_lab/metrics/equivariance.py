@@ -32,6 +32,7 @@ class Equivariance(Metric):
 
     key = "metric/eq_t"
     lower_is_better: ClassVar[bool] = False
+    draws_again: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"translations"})
 
     def __init__(
@@ -44,7 +45,7 @@ class Equivariance(Metric):
     def look_at(self, reals: Reals) -> None:
         """Note how it is measured; reals are not looked at."""
         self.protocol = {
-            **about_images(reals, 0), "num_samples": self.num_samples, "shifts": "whole pixels",
+            **about_images(reals, 0), "reals": "none", "num_samples": self.num_samples, "shifts": "whole pixels",
             "reach": self.reach, "pixels": "not rounded, in [-1, 1]",
         }  # fmt: skip
 

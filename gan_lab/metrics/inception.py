@@ -94,10 +94,11 @@ class InceptionFeatures(Extractor):
             return
         last = weights.last_whole_layer()
         ends = f" (they end at {last})" if last else ""
-        earlier = "metrics.fid.feature=768 or " if self.dim == 2048 else ""
+        earlier = "an earlier layer (such as metrics.fid.feature=768), " if self.dim == 2048 else ""
         raise WeightsError(
             f"The Inception weights {weights.path} give NaN at feature {self.dim}{ends}; "
-            f"use {earlier}complete weights (metrics.weights=...), or metrics=small."
+            f"use {earlier}complete weights (metrics.weights=...), or a metric without Inception, "
+            "such as metrics=small."
         )
 
 

@@ -37,6 +37,7 @@ class Metric:
     needs: ClassVar[frozenset[str]] = (
         frozenset()
     )  # beside fakes and reals: labels, or what a game offers by name
+    draws_again: ClassVar[bool] = False  # whether it makes every image once more itself
     batch_sizes: ClassVar[dict[str, int]] = {"cpu": 64, "cuda": 256}
     keep: int = 0  # features of reals that `look_at` wants to see, at most
 

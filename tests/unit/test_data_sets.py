@@ -464,3 +464,16 @@ def test_afhq_has_three_classes_or_one_animal(tmp_path, held_out):
         Afhq(root=str(tmp_path / "afhq" / "train" / "cat"), animal="wild").load("train")
     with pytest.raises(ConfigError, match=r"data\.animal=cow: must be one of all, cat, dog, wild"):
         Afhq(animal="cow")
+
+
+@pytest.mark.parametrize("animal", ["all", "cat"])
+def test_afhq_of_one_animal_alone(tmp_path, animal):
+    """Folders that all images share have no part in the names of images, and still tell the animal."""
+    for split in ("train", "test"):
+        folder = tmp_path / split / "cat" / "deeper"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (20, 20), (200, 100, 0)).save(folder / f"{split}.png")
+    source = Afhq(root=str(tmp_path), resolution=16, animal=animal)
+    assert [len(source.load(split)) for split in ("train", "test")] == [1, 1]
+    if animal == "cat":
+        assert source.load("train").labels is None

@@ -120,7 +120,7 @@ def test_the_learned_map_moves_and_turns_the_waves():
     there = waves(style, torch.tensor([[0.25, 0.0]]).expand(2, 2))
     assert there.shape == (2, 16, 36, 36)
     with torch.no_grad():
-        waves.move.bias.copy_(torch.tensor([3.0, 0.0, 0.25, 0.0]))
+        waves.move.bias.copy_(torch.tensor([3.0, 0.0, 0.75, 0.0]))
     assert_close(waves(style), there)
     # A quarter of the image apart, which are 4 of the input's pixels.
     straight = waves(style, torch.tensor([[-0.25, 0.0]]).expand(2, 2))

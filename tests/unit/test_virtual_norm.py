@@ -72,7 +72,7 @@ def test_references_are_reals_and_latents():
     [
         (["model=gan", "normalise={generator: virtual}"], "no plain batch normalisation to exchange"),
         (["model=cgan", "generator=dcgan", "generator.labels=norm", BOTH], "takes more than its images"),
-        (["model=pix2pix", "normalise={generator: virtual}"], "normalise.generator=virtual"),
+        (["model=pix2pix", "generator.norm=batch", "normalise={generator: virtual}"], "takes no latents"),
     ],
 )  # fmt: skip
 def test_where_it_cannot_be_is_said(options, said):

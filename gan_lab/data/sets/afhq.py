@@ -52,18 +52,27 @@ class Afhq(ImageFolder):
         """Images in the folders of the animals alone; those of one kind have names without its folder."""
         found = super()._arranged(tree, split)
         wanted = ANIMALS if self.animal == ALL else (self.animal,)
-        folders = [name.partition("/")[0].casefold() for name in found.below]
+        animals = [_animal(entry.name) for entry in tree.entries]
         splits = [
-            where if folder in wanted else None
-            for where, folder in zip(found.splits, folders, strict=True)
+            where if animal in wanted else None
+            for where, animal in zip(found.splits, animals, strict=True)
         ]
         if split not in splits:
             raise DataError(
-                f"data={self.name}: no images of {', '.join(wanted)} for the split {split} are in '{self.root}'; "
-                "point data.root at the folder that holds train/cat, train/dog and train/wild."
+                f"data={self.name}: no images of {', '.join(wanted)} for the split {split} are in '{self.root}'; point "
+                "data.root at the folder that holds train/ and, for the split test, test/ or val/, with cat/, dog/ or "
+                "wild/ in each."
             )
         if self.animal == ALL:
             return replace(found, splits=splits)
-        below = [name.partition("/")[2] or name for name in found.below]
+        below = [
+            name.rpartition("/")[2] for name in found.below
+        ]  # no folder below an animal is a class
         told = f"{sum(one is not None for one in splits):,} images of {self.animal} are used."
         return replace(found, splits=splits, below=below, sentences=(*found.sentences, told))
+
+
+def _animal(name: str) -> str | None:
+    """The animal in whose folder an image lies; `Arrangement.below` lacks a folder that all images share."""
+    folders = [part.casefold().removesuffix(".zip") for part in name.split("/")[:-1]]
+    return next((part for part in folders if part in ANIMALS), None)

@@ -58,9 +58,10 @@ class FourierInput(nn.Module):
 
     def _waves(self, style: Tensor, shift: Tensor | None) -> Tensor:
         """Each wave at each place (N, size, size, channels), in float32: phases are too large for fewer digits."""
-        turn, move = self.move(style).split(2, dim=1)
-        # Whatever their length, two numbers are the cosine and sine of an angle.
-        cosine, sine = (turn / turn.norm(dim=1, keepdim=True)).split(1, dim=1)
+        found = self.move(style)
+        # Whatever their length, the first two are the cosine and sine of an angle; the move is in their unit too.
+        turn, move = (found / found[:, :2].norm(dim=1, keepdim=True)).split(2, dim=1)
+        cosine, sine = turn.split(1, dim=1)
         across, down = self.frequencies.T
         across, down = cosine * across - sine * down, sine * across + cosine * down
         if shift is not None:
