@@ -98,6 +98,5 @@ def _download() -> InceptionWeights:
         raise WeightsError(
             f"No Inception weights: not in {data_words()}, not at {PUBLISHED.cached}, and the download failed "
             f"({error}); set metrics.weights= to {FULL_FILE}, put it in the folder GAN_LAB_DATA, "
-            "or use a metric without Inception, such as metrics=small (an earlier layer, as in "
-            "metrics.fid.feature=768, also takes a file of the earlier layers alone)."
+            "or use metrics=small (early layers, as of metrics.fid.feature=768, may also come in a file of their own)."
         ) from error
