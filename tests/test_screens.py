@@ -42,7 +42,7 @@ BLOCK = re.compile(
     r"(Training|Evaluation|Drawing \S+|Loading \S+|Reading \S+|Making \S+|Opening \S+|Timing \S+|Statistics \S+).*"
     r"|[\d,.]+ kimg(, \S+ images/s, \S+ s/kimg(, [\d:]+ left)?)?|[\d:]+ left"
     r"|(D -?[\d.]+  G -?[\d.]+|losses after round \d+)(   \S+ \S+ at \d+ kimg)?|\S+ \S+ at \d+ kimg"
-    r"|round [\d,]+( of \d+)?(: \S+, for [\d,.]+ s)?|[\d,]+ (of [\d,]+ )?images.*"
+    r"|round [\d,]+( of \d+)?(: \S+, for [\d,.]+ s)?|[\d,]+ (of [\d,]+ )?(images|libraries).*"
 )
 
 
