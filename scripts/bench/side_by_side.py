@@ -237,7 +237,7 @@ def row_of(what: str, speeds: list[float], base: list[float] | None) -> dict:
 
 
 def rows_of(
-    found: dict[str, list[float]], paired: dict[str, list[float]], turns: int
+    found: dict[str, list[float]], paired: dict[str, list[float]], turns_each: int
 ) -> list[dict]:
     """A row for each situation; those of pairs hold the ratio of each start, of so many turns, too."""
     rows = [
@@ -247,15 +247,16 @@ def rows_of(
     before = paired.get("alone, before")
     for name, speeds in paired.items():
         row = row_of(name, speeds, None if speeds is before else before)
-        rows.append(row | {"of_each_start": _medians(speeds, before, turns)})
+        rows.append(row | {"of_each_start": _medians(speeds, before, turns_each)})
     return rows
 
 
-def _medians(speeds: list[float], base: list[float], turns: int) -> list[float]:
+def _medians(speeds: list[float], base: list[float], turns_each: int) -> list[float]:
     """The median ratio of each start."""
     ratios = [one / other for one, other in zip(speeds, base, strict=True)]
     return [
-        round(statistics.median(ratios[at : at + turns]), 3) for at in range(0, len(ratios), turns)
+        round(statistics.median(ratios[at : at + turns_each]), 3)
+        for at in range(0, len(ratios), turns_each)
     ]
 
 

@@ -65,9 +65,8 @@ class Afhq(ImageFolder):
             )
         if self.animal == ALL:
             return replace(found, splits=splits)
-        below = [
-            name.rpartition("/")[2] for name in found.below
-        ]  # no folder below an animal is a class
+        # No folder below an animal is a class.
+        below = [name.rpartition("/")[2] for name in found.below]
         told = f"{sum(one is not None for one in splits):,} images of {self.animal} are used."
         return replace(found, splits=splits, below=below, sentences=(*found.sentences, told))
 
