@@ -58,6 +58,9 @@ def refuse_other_networks(config: Mapping[str, Any], parts: Mapping[str, Any]) -
 
 def take_references(module: nn.Module, data: Any) -> None:
     """Fill in the references of a new run's networks from the training split, which may have `images`."""
+    play = getattr(module, "Play", None)
+    shown = getattr(play, "reals", "images") == "images"
+    images = getattr(data, "images", None) if shown else None
     for part in module.modules():
         if isinstance(part, Reference):
-            part.take(getattr(data, "images", None))
+            part.take(images)

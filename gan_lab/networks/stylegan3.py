@@ -27,6 +27,7 @@ FIRST_STOP = 2.0**2.1  # f_t,0
 LAST_STOP = 2.0**0.3  # f_t,N in units of the last cutoff
 TAPS = 6  # n, of a filter at a factor of one
 RAISED = 2  # m, by how much activations work at a higher rate
+MEAN_STYLE_DECAY = 0.999  # both steps of a round move it; the root of the authors' 0.998
 COLOURS = 0.25  # of what the last layer makes, so that images begin small
 EQUIVARIANCES = ("translation", "rotation")
 
@@ -171,7 +172,8 @@ class StyleGan3Generator(StyledNetwork):
         margin: pixels that layers have beyond the image's borders, >= 0.
         equivariance: "translation" (config T), or "rotation" too (config R): 1x1 convolutions and radial filters; the
             paper doubles width and max_width then.
-        magnitude_decay: of the running means of layers' inputs, in [0, 1).
+        magnitude_decay: of the running means of layers' inputs, in [0, 1); both steps of a round move them, so that the
+            square root of the authors' 0.999 forgets as fast.
         style_dim: numbers of a style, >= 1.
         mapping_layers: of the mapping network, >= 1.
         mapping_rate: factor of its learning rate, > 0.
@@ -193,7 +195,7 @@ class StyleGan3Generator(StyledNetwork):
         critical: int = 2,
         margin: int = 10,
         equivariance: str = "translation",
-        magnitude_decay: float = 0.999,
+        magnitude_decay: float = 0.9995,
         style_dim: int = 512,
         mapping_layers: int = 2,
         mapping_rate: float = 0.01,
@@ -202,7 +204,7 @@ class StyleGan3Generator(StyledNetwork):
     ) -> None:
         super().__init__(
             labels, label_dim=label_dim, latent_dim=latent_dim, style_dim=style_dim,
-            mapping_layers=mapping_layers, mapping_rate=mapping_rate, mixing=0.0, decay=0.998,
+            mapping_layers=mapping_layers, mapping_rate=mapping_rate, mixing=0.0, decay=MEAN_STYLE_DECAY,
         )  # fmt: skip
         doublings(resolution, "stylegan3")
         in_range("width", width, low=1)

@@ -477,3 +477,14 @@ def test_afhq_of_one_animal_alone(tmp_path, animal):
     assert [len(source.load(split)) for split in ("train", "test")] == [1, 1]
     if animal == "cat":
         assert source.load("train").labels is None
+
+
+def test_unclear_splits_of_afhq_are_refused_without_an_option_that_it_lacks(tmp_path):
+    for split in ("train", "test", "more"):
+        folder = tmp_path / split / "cat"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (20, 20), (200, 100, 0)).save(folder / "0.png")
+    with pytest.raises(DataError, match="do not divide its images clearly") as caught:
+        Afhq(root=str(tmp_path), resolution=16).load("train")
+    assert "data.splits" not in str(caught.value)
+    assert str(caught.value).endswith("or sort them into folders train/ and test/.")

@@ -86,6 +86,20 @@ def test_a_discriminator_of_several_images_is_refused_at_the_start():
         take_references(game, data(9))
 
 
+def test_a_discriminator_of_class_maps_is_refused_though_there_are_as_many_as_colours():
+    options = [
+        "model=segmentation",
+        "data.classes=3",
+        "discriminator.conditional=false",
+        "discriminator.norm=batch",
+    ]
+    game = built(*options, "normalise={discriminator: virtual}").game
+    shape = next(part for part in game.modules() if isinstance(part, Reference)).rows.shape[1:]
+    photos = torch.zeros(9, *shape, dtype=torch.uint8)
+    with pytest.raises(ConfigError, match="something else than single images"):
+        take_references(game, SimpleNamespace(images=photos))
+
+
 def test_a_run_goes_on_bit_for_bit_with_its_reference(tmp_path):
     options = ["debug=tiny", "logger=none", "metrics=none", "model=dcgan", BOTH]
     for name, rounds in (("straight", 4), ("parts", 2)):

@@ -31,6 +31,7 @@ class Afhq(ImageFolder):
     """
 
     name = "afhq"
+    may_merge = False
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class ImageFolder:
     """
 
     name = "image_folder"
+    may_merge: ClassVar[bool] = True  # whether there is an option `splits`
     splits: tuple[str, ...] = ("train", "test")
 
     def __init__(
@@ -145,8 +147,10 @@ class ImageFolder:
     def _arranged(self, tree: Tree, split: str) -> Arrangement:
         names = [entry.name for entry in tree.entries]
         if self.divide:
-            owner = f"data={self.name}"
-            found = by_folders(names, root=tree.root, wanted=split, owner=owner)
+            found = by_folders(
+                names, root=tree.root, wanted=split, owner=f"data={self.name}",
+                may_merge=self.may_merge,
+            )  # fmt: skip
             if found.divided:
                 self._refuse_holdout(found)
                 return found

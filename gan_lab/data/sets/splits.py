@@ -54,7 +54,9 @@ def role_of(name: str) -> Role:
     return Role(WORDS[found[0][0].casefold()], rest)
 
 
-def by_folders(names: Sequence[str], *, root: Path, wanted: str, owner: str) -> Arrangement:
+def by_folders(
+    names: Sequence[str], *, root: Path, wanted: str, owner: str, may_merge: bool = False
+) -> Arrangement:
     """Divide the images of a tree by its folders train/ and test/, where it has them.
 
     Args:
@@ -62,12 +64,13 @@ def by_folders(names: Sequence[str], *, root: Path, wanted: str, owner: str) -> 
         root: where they lie, for messages; a root that is itself called test is taken as it is.
         wanted: the split asked for: test images alone are refused for training.
         owner: begins messages, "data=image_folder".
+        may_merge: whether this set has the option data.splits, which messages then name.
 
     Raises:
         DataError: where folders look like splits but do not divide the images clearly; says the choices.
     """
     below, shared = without_shared(names)
-    refuse = _Refusal(names, root, owner, shared)
+    refuse = _Refusal(names, root, owner, shared, may_merge)
     tops = Counter(name.split("/")[0] if "/" in name else LOOSE for name in below)
     roles = {top: role_of(top) for top in tops}
     if any(role_of(part).split == TEST and role_of(part).plain for part in shared):
@@ -170,6 +173,7 @@ class _Refusal:
     root: Path
     owner: str
     shared: Sequence[str]
+    may_merge: bool
 
     def __call__(self, what: str) -> DataError:
         counts: Counter[str] = Counter()
@@ -182,9 +186,10 @@ class _Refusal:
             (top for top in sorted(counts) if role_of(top.split("/")[-1]).split == TRAIN), None
         )
         place = self.root / (train or sorted(counts)[0])
-        part = f"data.root={place} for one folder alone, " if place.exists() else ""
+        choices = [f"choose data.root={place} for one folder alone"] if place.exists() else []
+        if self.may_merge:
+            choices.append(f"set data.splits=none for all {len(self.names):,} images")
+        choices.append("sort them into folders train/ and test/")
         return DataError(
-            f"{self.owner}: '{self.root}' {what}: {', '.join(shown)}{more}; choose {part}"
-            f"data.splits=none for all {len(self.names):,} images, or sort them into folders "
-            "train/ and test/."
+            f"{self.owner}: '{self.root}' {what}: {', '.join(shown)}{more}; {', or '.join(choices)}."
         )
