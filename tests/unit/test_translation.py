@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from gan_lab.metrics.inception import InceptionFeatures
 from gan_lab.metrics.inception_weights import read_weights
 from gan_lab.metrics.translation import Translation, kernel_distance
 from gan_lab.metrics.views import Conditions, Fakes, Reals
+from gan_lab.networks.layers.blur import Blur
 from gan_lab.networks.translation.patch import PatchDiscriminator, receptive_field
 from gan_lab.networks.translation.resnet import TranslationGenerator
 from gan_lab.networks.translation.super_resolution import (
@@ -187,6 +189,32 @@ def test_a_residual_translator_takes_any_size_that_halves() -> None:
         TranslationGenerator(resolution=30, channels=3)
     with pytest.raises(ConfigError, match=r"discriminator\.layers=3: too many halvings"):
         PatchDiscriminator(resolution=28, channels=3)
+
+
+@pytest.mark.parametrize("resampling", ["blurred", "strided"])
+def test_only_strided_doublings_leave_a_grid_in_a_plain_colour(resampling: str) -> None:
+    torch.manual_seed(0)
+    shape = {"resolution": 64, "channels": 3, "width": 4, "blocks": 1}
+    network = TranslationGenerator(**shape, norm="none", resampling=resampling)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    made = network.decoder[:-1](network.encoder(torch.full((1, 3, 64, 64), 0.5))).detach()
+    assert made.shape == (1, 3, 64, 64)
+    middle = made[:, :, 28:36, 28:36]  # no border reaches so far
+    spread = float((middle - middle.mean(dim=(2, 3), keepdim=True)).abs().max() / made.abs().mean())
+    assert spread < 1e-5 if resampling == "blurred" else spread > 0.01
+
+
+def test_blurred_doublings_keep_a_plain_colour_up_to_its_edges() -> None:
+    network = TranslationGenerator(resolution=8, channels=3, width=2, resampling="blurred")
+    found = []
+    for part in (network.encoder, network.decoder):
+        for pad, blur in pairwise(part):
+            if isinstance(blur, Blur):
+                found.append(blur(pad(torch.ones(1, 2, 4, 4))))
+    assert [made.shape[-1] for made in found] == [2, 2, 8, 8]
+    for made in found:
+        assert_close(made, torch.ones_like(made))
 
 
 def test_the_pool_gives_each_fake_back_until_it_is_full_and_then_half_of_them() -> None:

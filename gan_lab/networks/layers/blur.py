@@ -50,10 +50,11 @@ class BlurredHalving(Blur):
 
     Args:
         taps: as of `Blur`.
+        border: whether one pixel was added on each side of the planes for the filter to see, instead of zeros.
     """
 
-    def __init__(self, taps: Sequence[float] = BINOMIAL) -> None:
-        super().__init__(padding=len(taps) // 2 - 1, taps=taps)
+    def __init__(self, taps: Sequence[float] = BINOMIAL, *, border: bool = False) -> None:
+        super().__init__(padding=len(taps) // 2 - 1 - border, taps=taps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
@@ -65,10 +66,11 @@ class BlurredDoubling(Blur):
 
     Args:
         taps: as of `Blur`.
+        border: as of `BlurredHalving`.
     """
 
-    def __init__(self, taps: Sequence[float] = BINOMIAL) -> None:
-        super().__init__(padding=len(taps) // 2 - 1, gain=4.0, taps=taps)
+    def __init__(self, taps: Sequence[float] = BINOMIAL, *, border: bool = False) -> None:
+        super().__init__(padding=len(taps) // 2 - 1 + 2 * border, gain=4.0, taps=taps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, 2 H, 2 W)."""

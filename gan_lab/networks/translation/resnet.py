@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from torch import Tensor, nn
 
 from gan_lab.common.errors import ConfigError
-from gan_lab.common.ranges import in_range
+from gan_lab.common.ranges import in_range, one_of
+from gan_lab.networks.layers.blur import BlurredDoubling, BlurredHalving
 from gan_lab.networks.layers.planes import begin_small, plane_norm
 
+RESAMPLINGS = ("strided", "blurred")
 FIRST_NORM = 2  # place of the first normalisation in the encoder
 FIFTH = 4  # number of the last residual block that contrasts of patches look at
 
@@ -47,6 +49,8 @@ class TranslationGenerator(nn.Module):
         blocks: residual blocks, >= 0; the paper has 6 for 128 pixels and 9 for 256.
         halvings: >= 0.
         norm: of planes: instance, batch or none.
+        resampling: how planes are halved and doubled: by strided convolutions, as in the paper, or blurred, by a filter
+            beside plain convolutions, which leaves no grid in the images: arXiv:1904.11486, as in CUT's code.
 
     Attributes:
         feature_channels: of each layer that `features` gives.
@@ -65,8 +69,10 @@ class TranslationGenerator(nn.Module):
         blocks: int = 9,
         halvings: int = 2,
         norm: str = "instance",
+        resampling: str = "strided",
     ) -> None:
         super().__init__()
+        one_of("resampling", resampling, RESAMPLINGS)
         in_range("width", width, low=1)
         in_range("blocks", blocks, low=0)
         in_range("halvings", halvings, low=0)
@@ -81,18 +87,17 @@ class TranslationGenerator(nn.Module):
         layers = [nn.ReflectionPad2d(3), first, plane_norm(norm, width), nn.ReLU()]
         shown = {}  # the channels behind layers that `features` gives
         for _ in range(halvings):
-            conv = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias)
+            shown[len(layers)] = 2 * width
+            layers += _halving(width, norm, resampling)
             width *= 2
-            layers += [conv, plane_norm(norm, width), nn.ReLU()]
-            shown[len(layers) - 3] = width
         shown |= {len(layers) + block: width for block in blocks_shown(blocks)}
         self.shown = tuple(shown)
         self.feature_channels = (given, *shown.values())
         layers += [TranslationBlock(width, norm) for _ in range(blocks)]
         self.encoder = nn.Sequential(*layers)
-        up = _doublings(width, halvings, norm)
+        up = [_doubling(width >> done, norm, resampling) for done in range(halvings)]
         last = nn.Conv2d(width >> halvings, channels, 7)
-        self.decoder = nn.Sequential(*up, nn.ReflectionPad2d(3), last, nn.Tanh())
+        self.decoder = nn.Sequential(*chain(*up), nn.ReflectionPad2d(3), last, nn.Tanh())
         begin_small(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -119,13 +124,23 @@ def blocks_shown(blocks: int) -> tuple[int, ...]:
     return tuple(sorted({0, min(blocks - 1, FIFTH)})) if blocks else ()
 
 
-def _doublings(width: int, times: int, norm: str) -> list[nn.Module]:
-    """Layers that double planes of `width` channels so often, with half as many channels each time."""
-    layers: list[nn.Module] = []
-    bias = norm == "none"  # a mean that is taken off again
-    for _ in range(times):
+def _halving(width: int, norm: str, resampling: str) -> list[nn.Module]:
+    """Layers that halve planes of `width` channels, with twice as many behind them; a convolution comes first."""
+    bias, strided = (
+        norm == "none",
+        resampling == "strided",
+    )  # a bias is a mean that a norm takes off again
+    conv = nn.Conv2d(width, 2 * width, 3, stride=2 if strided else 1, padding=1, bias=bias)
+    layers = [conv, plane_norm(norm, 2 * width), nn.ReLU()]
+    return layers if strided else [*layers, nn.ReflectionPad2d(1), BlurredHalving(border=True)]
+
+
+def _doubling(width: int, norm: str, resampling: str) -> list[nn.Module]:
+    """Layers that double planes of `width` channels, with half as many behind them."""
+    bias, half = norm == "none", width // 2
+    after = [plane_norm(norm, half), nn.ReLU()]
+    if resampling == "strided":
         shape: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1, "bias": bias}
-        conv = nn.ConvTranspose2d(width, width // 2, 3, **shape)
-        width //= 2
-        layers += [conv, plane_norm(norm, width), nn.ReLU()]
-    return layers
+        return [nn.ConvTranspose2d(width, half, 3, **shape), *after]
+    blur = [nn.ReplicationPad2d(1), BlurredDoubling(border=True)]
+    return [*blur, nn.Conv2d(width, half, 3, padding=1, bias=bias), *after]
