@@ -69,14 +69,14 @@ SPADE = [
 ]  # fmt: skip
 # Of so few flowers more may change, and the rates fall as in the paper.
 CYCLEGAN = [
-    "experiment=translate_small", "model.identity=1",
-    *(f"optimizer.{players}.lr={{schedule: linear, start: 3e-4, end: 0, begin_kimg: 7, kimg: 7}}"
+    "experiment=translate_small", "model.identity=1", "augment=[diffaugment]",
+    *(f"optimizer.{players}.lr={{schedule: linear, start: 3e-4, end: 0, begin_kimg: 4, kimg: 4}}"
       for players in ("generators", "discriminators")),
 ]  # fmt: skip
 RECIPES: Mapping[str, Recipe] = {
     "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 24),
     "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 8),
-    "cyclegan": Recipe("unpaired", "unpaired", CYCLEGAN, 14),
+    "cyclegan": Recipe("unpaired", "unpaired", CYCLEGAN, 8),
     "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 6),
     "fastcut": Recipe(
         "unpaired", "unpaired",
