@@ -40,6 +40,7 @@ OPTIONS = {
     "allow_targets": Field(list[str]),
     "data.root": Field(str | None),
     **METRICS,
+    "metrics.split": Field(str | None),
 }
 
 
@@ -70,10 +71,10 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
         from gan_lab.generation.source import source_of
 
     allowed = list(options.get("allow_targets", ()))
-    metrics = _metrics(options["metrics"], allowed, keys)
     model = load(
         options["run"], options["checkpoint"], options["device"], ema=options["ema"], allow_targets=allowed
     )  # fmt: skip
+    metrics = _metrics(_on_its_split(options["metrics"], model.config), allowed, keys)
     source = source_of(model, options["data"]["root"])
     found = _score(model, metrics, source)
     result = {
@@ -89,6 +90,12 @@ def evaluate(options: Mapping[str, Any], keys: Collection[str] = ()) -> tuple[di
     out = default if options["out"] is None else user_path(options["out"], "out")
     _write(out, result)
     return result, out
+
+
+def _on_its_split(node: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of metrics with the split that the run was measured on, where none is chosen."""
+    own = (config.get("metrics") or {}).get("split")
+    return {**node, "split": node["split"] or own or "train"}
 
 
 def _metrics(node: Mapping[str, Any], allowed: Sequence[str], keys: Collection[str]) -> Any:

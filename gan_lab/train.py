@@ -110,7 +110,8 @@ def train(
         from gan_lab.run.outcome import outcome_of
         from gan_lab.run.training import run_training
 
-        return outcome_of(run_training(plain, path, command).folder)
+        # Absolute: a notebook may go to another folder meanwhile.
+        return outcome_of(run_training(plain, path, command).folder.absolute())
 
 
 def _composed(whole: DictConfig, flags: Sequence[str]) -> Composed:

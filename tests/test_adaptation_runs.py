@@ -58,7 +58,7 @@ def test_the_classifier_is_scored_on_held_out_images_of_both_kinds(trained):
 
 
 def test_it_is_evaluated_again_to_the_same_values(trained, capsys):
-    assert evaluate([f"run={trained}", "metrics=adaptation", "metrics.split=test"]) == 0
+    assert evaluate([f"run={trained}", "metrics=adaptation"]) == 0
     lines = dict(line.split(" ") for line in capsys.readouterr().out.splitlines() if " " in line)
     for key in KEYS:
         assert float(lines[key]) == pytest.approx(scores(trained)[-1][key], abs=1e-6)

@@ -30,7 +30,10 @@ def test_training_by_keywords(tmp_path, monkeypatch):
         metrics={"num_samples": 48, "num_reals": 64, "every_kimg": 0.01},
         **{"optimizer.generator.lr": 3e-4},
     )
-    name = result.folder.as_posix()
+    assert result.folder.is_absolute(), (
+        "so that it holds where a notebook has gone to another folder"
+    )
+    name = result.folder.relative_to(tmp_path).as_posix()
     assert re.fullmatch(r"outputs/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}-wgan_gp-fashion_mini", name)
     config = yaml.safe_load((result.folder / "config.yaml").read_text())
     assert config["generator"]["width"] == 8

@@ -33,7 +33,12 @@ HOLES = [
 MODELS = {
     "pairs": ["model=pix2pix", "discriminator.layers=1"],
     "cycle": ["model=cyclegan", *NARROW],
-    "large": ["model=srgan", "model.pixel_kimg=0.1", "data=image_folder"],
+    "large": [
+        "model=srgan",
+        "generator.interpolated=true",
+        "model.pixel_kimg=0.1",
+        "data=image_folder",
+    ],
     "holes": [*HOLES, "data=image_folder", "discriminator.layers=1"],
     "grey": ["model=pix2pix", "degrade=[grey]", "data=image_folder", "discriminator.layers=1"],
     "gan": ["model=dcgan", "data=image_folder"],
@@ -108,11 +113,13 @@ def opened(path):
 def test_a_folder_as_people_have_it(runs, photos, tmp_path, capsys):
     whole = (photos / "odd.png").read_bytes()
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "scan.tif").write_bytes(b"of a kind that is not read")
     out = tmp_path / "out"
     assert main([f"run={runs('pairs')}", f"input={photos}", f"out={out}"]) != 0
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert "1 of 6 images" in said
+    assert "1 other file was left out (.tif)." in said
     assert "'cut.png'" in said
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*.*") if path.is_file())
     assert names == ["clear.webp", "grey.jpg", "more.zip/inside.png", "odd.png", "trip/turned.jpg"]

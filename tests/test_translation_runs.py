@@ -173,12 +173,7 @@ def test_the_commands_after_training_know_it(trained, tmp_path, capsys):
 
 def test_it_is_evaluated_again_to_the_same_values(trained, capsys):
     model, folder = trained
-    assert (
-        evaluate(
-            [f"run={folder}", f"metrics={METRICS.get(model, 'translation')}", "metrics.split=test"]
-        )
-        == 0
-    )
+    assert evaluate([f"run={folder}", f"metrics={METRICS.get(model, 'translation')}"]) == 0
     lines = dict(line.split(" ") for line in capsys.readouterr().out.splitlines() if " " in line)
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     last = [record for record in records if VALUES[model] in record][-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from gan_lab.process.progress import Phase, phase
 from gan_lab.translating.given import Picture, listed, read, scaled, together
 from gan_lab.translating.scores import Scores
 from gan_lab.translating.written import Places, alpha_of, bytes_of, picture_of
+
+log = logging.getLogger(__name__)
 
 SHOWN = 3  # names in a sentence
 
@@ -126,6 +129,8 @@ def translate_images(translator: Translator, given: Path, options: Mapping[str, 
     out: Path = options["out"]
     with ExitStack() as stack:
         tree = stack.enter_context(listed(given, "input"))
+        for sentence in tree.left_out():
+            log.info(sentence)
         names = [entry.name for entry in tree.entries]
         places = Places(
             out,

@@ -23,6 +23,7 @@ from gan_lab.data.sets.partners import (
     look_like_pairs,
     places_of,
     plain,
+    without,
 )
 from gan_lab.data.sets.photos import Photos
 from gan_lab.data.sets.splits import by_folders
@@ -115,7 +116,7 @@ class Pairs(Photos):
             if found == split
         ]
         if not entries:
-            raise DataError(f"{owner}: there is no {split} split in '{self.root}'.")
+            raise DataError(without(owner, split, self.root))
         about = About(self.name, split, notes=(*arranged.sentences, *tree.left_out()))
         found = {
             half: load_files(about, Files(tree, entries, None, self.cropped(half)))

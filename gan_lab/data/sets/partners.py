@@ -69,6 +69,15 @@ class Partners:
     notes: tuple[str, ...] = ()
 
 
+def without(owner: str, split: str, root: object) -> str:
+    """The sentence for pairs that have no such split."""
+    choice = "" if split == TRAIN else ", or set metrics.split=train to score what training sees"
+    return (
+        f"{owner}: there is no {split} split in '{root}'; move a share of the pairs into {TEST}/ beside {TRAIN}/"
+        f"{choice}."
+    )
+
+
 def plain(name: str) -> str:
     """The name of a folder or archive without its separators, in small letters: "Train_A.zip" is "traina"."""
     stem = name[:-4] if name.lower().endswith(".zip") else name
@@ -141,7 +150,7 @@ def find_partners(tree: Tree, places: Sequence[Place], wanted: Wanted) -> Partne
         _refuse_twice([name for name, _ in chosen], kind, wanted)
         found[kind] = dict(chosen)
     if not any(found.values()):
-        raise DataError(f"{wanted.owner}: there is no {wanted.split} split in '{tree.root}'.")
+        raise DataError(without(wanted.owner, wanted.split, tree.root))
     both = [name for name in found[images] if name in found[partner]]
     notes = _told(found, (images, partner), wanted)
     if not both:

@@ -159,6 +159,8 @@ class SuperResolutionGenerator(nn.Module):
         made = self.last(x + self.blocks(x))
         if not self.interpolated:
             return made.tanh()
-        enlarged = F.interpolate(images, scale_factor=float(self.scale), mode="bicubic")
+        # Sides as whole numbers: an export with sides of any size cannot follow a factor.
+        size = [self.scale * side for side in images.shape[2:]]
+        enlarged = F.interpolate(images, size=size, mode="bicubic")
         made = made + enlarged
         return made if self.training else made.clamp(-1, 1)
