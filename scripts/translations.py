@@ -77,7 +77,7 @@ RECIPES: Mapping[str, Recipe] = {
     "masks-to-photos": Recipe("pairs", "pairs", [*PAIRS, "data.images=left"], 24),
     "photos-to-masks": Recipe("pairs", "pairs", [*PAIRS, "data.images=right"], 8),
     "cyclegan": Recipe("unpaired", "unpaired", CYCLEGAN, 8),
-    "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 6),
+    "cut": Recipe("unpaired", "unpaired", ["experiment=cut_small"], 12, scored=4),
     "fastcut": Recipe(
         "unpaired", "unpaired",
         ["experiment=cut_small", "model.identity=0", "model.nce=10", "model.flip_equivariance=true"], 6,

@@ -86,6 +86,8 @@ def stand_ins(tmp_path_factory):
     faces = place / "celeba" / "celeba" / "img_align_celeba"
     faces.mkdir(parents=True)
     (place / "photos").mkdir()
+    (place / "masks").mkdir()
+    Image.new("L", (32, 32), 255).save(place / "masks" / "all.png")
     draw = np.random.default_rng(0)
     for number in range(1, 25):
         picture = Image.fromarray(draw.integers(0, 256, (218, 178, 3), dtype=np.uint8))
@@ -231,6 +233,7 @@ class Reader:
             run = self.stand_ins / "translated"
             text = text.replace("=my/photos", f"={self.stand_ins / 'photos'}")
         text = text.replace("images=my/photos", f"images={self.stand_ins / 'photos'}")
+        text = text.replace("=my/masks", f"={self.stand_ins / 'masks'}")
         grid = next((run / "samples").glob("kimg-*.png")).name
         text = re.sub(r"kimg-\d{6}\.\d{3}\.png", grid, text)
         text = SWEEPS.sub(str(self.stand_ins / "sweep"), text)

@@ -251,7 +251,10 @@ class PairedGAN(Translation, GAN):
         made = self.translated(networks["generator"], source).float()
         if bool((view == self.views.index(self.shown)).all()):
             return made
-        seen = coloured(maps_of(source)) if self.given_maps else source
+        masks = sum(getattr(part, "adds", 0) for part in self.degrade.values())
+        seen = (
+            coloured(maps_of(source)) if self.given_maps else source[:, : source.shape[1] - masks]
+        )
         shown = as_large(seen, made.shape[2:]).expand(-1, made.shape[1], -1, -1)
         beside = [part.region(source).expand_as(made) * 2 - 1 for part in self.regions]
         every = torch.stack([shown, made, inputs["images"].expand_as(made), *beside], dim=1)

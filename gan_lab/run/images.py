@@ -10,8 +10,10 @@ import torch
 
 from gan_lab.assembly.build import facts_of
 from gan_lab.common.durations import refuse_endless
-from gan_lab.common.errors import ConfigError
+from gan_lab.common.errors import ConfigError, DataError
+from gan_lab.common.paths import user_path
 from gan_lab.config.lightning import processes
+from gan_lab.data.decoding.masks import read_masks
 from gan_lab.data.stream.labelled import few_labels
 from gan_lab.data.stream.limited import few_rows
 from gan_lab.data.stream.module import ImageData
@@ -108,6 +110,24 @@ def stream(
         sizes=size_after if fitting else None,
         jitter=getattr(source, "jitter", 1.0),
     )
+
+
+def take_masks(game: Any, source: Any) -> None:
+    """Give a new run's parts the masks that they were told to read; a resumed run has them in its checkpoint.
+
+    Raises:
+        ConfigError: where they cannot be read.
+    """
+    for part in game.modules():
+        named = getattr(part, "masks_from", None)
+        if named is None:
+            continue
+        try:
+            masks = read_masks(user_path(named, "degrade.holes.masks"), source.facts["resolution"])
+        except DataError as error:
+            raise ConfigError(f"degrade.holes.masks={named}: {error}") from error
+        part.take(masks)
+        log.info(f"degrade.holes.masks: {len(masks):,} masks are drawn from.")
 
 
 def prepare_metrics(game: Any, source: Any, metrics: Any, *, device: str) -> dict[str, float]:

@@ -26,7 +26,7 @@ from gan_lab.run.asked import Asked
 from gan_lab.run.beginning import begin
 from gan_lab.run.callbacks import make_callbacks
 from gan_lab.run.going_on import drop_what_came_later, go_on, restore
-from gan_lab.run.images import load_images, plain_facts, prepare_metrics, stream
+from gan_lab.run.images import load_images, plain_facts, prepare_metrics, stream, take_masks
 from gan_lab.run.opening import note_environment, noting_a_failure, open_folder
 from gan_lab.run.resuming import run_to_resume
 from gan_lab.run.rounds import play_rounds
@@ -171,6 +171,8 @@ class _Stages:
         game, run, state, config = parts.game, self.run, self.state, self.asked.config
         resumed = state is not None
         images = load_images(parts.source, config, run.identity, resumed=resumed)
+        if state is None:
+            take_masks(game, parts.source)
         if parts.metrics is not None:
             run.evaluation_seconds = prepare_metrics(
                 game, parts.source, parts.metrics, device=self.machine.device

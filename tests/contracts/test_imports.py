@@ -78,8 +78,8 @@ ROOMS = {
     "run": (
         {"torch", "hydra", "omegaconf", "yaml"} | LIGHTNING,
         {
-            "common", "process", "storage", "config", "data", "data.stream", "engine", "assembly", "generation",
-            "reports", "loggers", "callbacks",
+            "common", "process", "storage", "config", "data", "data.decoding", "data.stream", "engine", "assembly",
+            "generation", "reports", "loggers", "callbacks",
         },
     ),
 }  # fmt: skip

@@ -72,7 +72,7 @@ def test_several_strokes_are_all_there_and_what_is_known_is_put_back() -> None:
     holes = mask.bool().expand_as(made)
     assert torch.equal(made[~holes], images[~holes])
     assert (made[holes] == 0.7).all()
-    with pytest.raises(ConfigError, match="shape=star: must be one of box, strokes"):
+    with pytest.raises(ConfigError, match="shape=star: must be one of box, strokes, given"):
         Holes(shape="star")
 
 
