@@ -177,3 +177,16 @@ def test_a_run_goes_on_from_an_archive_as_if_it_had_not_stopped(tmp_path):
     assert main([*line, "max_rounds=4", f"hydra.run.dir={whole}"]) == 0
     one, other = flat(half), flat(whole)
     assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+@pytest.mark.parametrize("halves", [True, False])
+def test_a_split_that_is_missing_is_told_with_what_to_do(tmp_path, halves):
+    for folder in ("train",) if halves else ("train/A", "train/B"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("RGB", (32, 16)).save(tmp_path / folder / "0.png")
+    where = {} if halves else {"images": "A"}
+    with pytest.raises(DataError, match="there is no test split in") as caught:
+        Pairs(root=str(tmp_path), resolution=16, **where).load("test")
+    assert "move a share of the pairs into test/ beside train/, or set metrics.split=train" in str(
+        caught.value
+    )
