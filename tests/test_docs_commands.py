@@ -33,7 +33,7 @@ from tests.unit.test_data_sets import digits as save_digits
 from tests.unit.test_perceptual_networks import NARROW
 
 FIRST_TEST = 182_637  # CelebA's test images begin behind it
-LONG = ("papers.md", "translation.md", "newer.md")
+LONG = ("papers.md", "translation.md", "newer.md", "configuration.md", "tricks.md")
 TINY = ["debug=tiny", "logger=none", "samples.num=4", "samples.every_kimg=0.001"]
 SMALLER = {
     "num=10000": "num=20",
