@@ -43,6 +43,7 @@ PARSED_ONLY = {
     "python scripts/translations.py": "trains models from image to image, in an hour",
     "python scripts/few_images.py": "trains a dozen runs, in an hour",
     "python scripts/modes.py": "trains two dozen runs, in half an hour",
+    "python scripts/photos.py": "trains seven runs, in a quarter of an hour, and needs weights of Inception",
     "python scripts/finite_differences.py": "measures for a minute",
     "python scripts/class_maps.py": "needs masks; tests/unit/test_class_maps_script.py runs it",
     "python scripts/cut_patches.py": "needs photographs; tests/unit/test_cut_patches.py runs it",
