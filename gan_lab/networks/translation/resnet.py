@@ -126,10 +126,8 @@ def blocks_shown(blocks: int) -> tuple[int, ...]:
 
 def _halving(width: int, norm: str, resampling: str) -> list[nn.Module]:
     """Layers that halve planes of `width` channels, with twice as many behind them; a convolution comes first."""
-    bias, strided = (
-        norm == "none",
-        resampling == "strided",
-    )  # a bias is a mean that a norm takes off again
+    bias = norm == "none"  # a mean that a norm takes off again
+    strided = resampling == "strided"
     conv = nn.Conv2d(width, 2 * width, 3, stride=2 if strided else 1, padding=1, bias=bias)
     layers = [conv, plane_norm(norm, 2 * width), nn.ReLU()]
     return layers if strided else [*layers, nn.ReflectionPad2d(1), BlurredHalving(border=True)]
@@ -137,7 +135,8 @@ def _halving(width: int, norm: str, resampling: str) -> list[nn.Module]:
 
 def _doubling(width: int, norm: str, resampling: str) -> list[nn.Module]:
     """Layers that double planes of `width` channels, with half as many behind them."""
-    bias, half = norm == "none", width // 2
+    bias = norm == "none"  # as in a halving
+    half = width // 2
     after = [plane_norm(norm, half), nn.ReLU()]
     if resampling == "strided":
         shape: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1, "bias": bias}
